@@ -1,0 +1,37 @@
+# One command each, on a fresh clone with nothing but Python 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test lint types check clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+# The stamp is newer than what it was made from, so that a second call costs nothing.
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+install: .venv/.installed  ## .venv with everything a contributor needs
+
+demo: install    ## render, score, trim and circle the demo catalog
+	$(BIN)/farm run jobs/demo.yaml
+
+test: install    ## all tests that this machine can run
+	$(BIN)/python -m pytest
+
+lint: install    ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install   ## mypy --strict
+	$(BIN)/mypy
+
+check: lint types test  ## what CI runs
+
+clean:           ## forget the virtual environment and the demo's run
+	rm -rf .venv runs

@@ -1,0 +1,1 @@
+"""Where stills and motions come from."""

@@ -1,0 +1,1 @@
+"""Who renders what, when, and what happens when it fails."""

@@ -1,0 +1,50 @@
+"""What is settled of a run, for all shots of the grid at once.
+
+Invariant: nine bytes a shot, whatever happened to it. Pages that nobody has touched are not even paid for, so that
+a grid of ten million takes starts as small as one of ten.
+"""
+
+import numpy as np
+
+from farm.dispatch import takes
+from farm.values import Status
+
+
+class Board:
+    """What is settled, for all shots of the grid: a mask of takes and two flags each."""
+
+    _ACCEPTED, _HOPELESS = 1, 2
+
+    def __init__(self, shots: int) -> None:
+        # Pages of zeros that are never touched are never paid for.
+        self._masks = np.zeros(shots, dtype=np.uint64)
+        self._flags = np.zeros(shots, dtype=np.uint8)
+        self.takes_settled = 0
+        self.shots_accepted = 0
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def settle(self, shot: int, take: int, status: Status, *, hopeless: bool = False) -> None:
+        """`hopeless`: no further take can mend it, its still is refused."""
+        self.takes_settled += not self.settled(shot) >> take & 1
+        self.shots_accepted += status is Status.KEPT and not self.accepted(shot)
+        self._masks[shot] |= np.uint64(1 << take)
+        self._flags[shot] |= self._ACCEPTED * (status is Status.KEPT) | self._HOPELESS * hopeless
+
+    def settled(self, shot: int) -> int:
+        return int(self._masks[shot])
+
+    def accepted(self, shot: int) -> bool:
+        return bool(self._flags[shot] & self._ACCEPTED)
+
+    def due(self, rule: takes.TakesRule, shot: int) -> list[int]:
+        if self._flags[shot] & self._HOPELESS:
+            return []
+        return takes.due(rule, self.settled(shot), self.accepted(shot))
+
+    def takes_left(self, rule: takes.TakesRule) -> int:
+        """A lower bound of the takes that are still due: what is missing of every shot's first round."""
+        first = np.uint64((1 << rule.min) - 1)
+        missing = rule.min - np.bitwise_count(self._masks & first).astype(np.int64)
+        return int(missing[(self._flags & self._HOPELESS) == 0].sum())

@@ -1,0 +1,160 @@
+"""What the ledger hears and what it answers: plain values, so that a night can be recorded and played again.
+
+Stills and shots are numbers in the grid, takes numbers within a shot, workers names that are never used twice.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from farm.values import Blame, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One attempt at one take by one worker; a result of an older attempt is dropped.
+
+    `attempt` counts leases, whoever was to blame for the end of the earlier ones.
+    """
+
+    shot: int
+    take: int
+    attempt: int
+    worker: str
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing happened but time."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillOpened:
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
+class StillRefused:
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker has its model resident. `load_s` is what that took, `price_usd_h` None where nobody said."""
+
+    worker: str
+    node: str
+    accelerator: str
+    load_s: float
+    price_usd_h: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker is gone, with all that was leased to it. `preempted`: its node was taken away, nobody's fault."""
+
+    worker: str
+    kind: str
+    message: str
+    preempted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSettled:
+    """The outcome of a lease is safe in the store."""
+
+    lease: Lease
+    status: Status
+    render_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakeFaulted:
+    """A lease ended without an outcome; its worker lives, but is not to be trusted unless the store is blamed."""
+
+    lease: Lease
+    blame: Blame
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A person wants it to end: what is being rendered is finished, or, at once, left."""
+
+    at_once: bool = False
+
+
+Event: TypeAlias = (
+    Tick | StillOpened | StillRefused | WorkerReady | WorkerLost | TakeSettled | TakeFaulted | StopAsked
+)
+
+
+# --- instructions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStill:
+    """Have the gate look at a still; answered by StillOpened or StillRefused."""
+
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStill:
+    """No shot of this still is open any more; forget it."""
+
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopWorker:
+    """End a worker for good. `gently`: nothing is leased to it; otherwise what it does is of no more use."""
+
+    worker: str
+    gently: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseShot:
+    """The still of this shot cannot be used: settle its `take` as failed, without an attempt."""
+
+    shot: int
+    take: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """This take failed too often: settle it as failed, with its story."""
+
+    shot: int
+    take: int
+    attempts: int
+    blame: Blame
+    kind: str
+    story: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last instruction. `reason` is one of "done", "interrupted", "budget", "broken"."""
+
+    reason: str
+    message: str = ""
+
+
+Instruction: TypeAlias = (
+    OpenStill | CloseStill | StartWorker | StopWorker | Render | RefuseShot | GiveUp | Finish
+)

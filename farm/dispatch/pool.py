@@ -1,0 +1,34 @@
+"""What can start, feed and lose workers: Ray, inline, or simulated in virtual time.
+
+Invariant: for every `start` there is, in the end, exactly one WorkerLost or a `stop` by the caller; for every
+`render` exactly one TakeSettled or TakeFaulted, unless its worker is lost or stopped, which ends all its leases.
+"""
+
+from typing import Protocol
+
+from farm.dispatch.events import Event, Lease
+from farm.values import Outcome, Task
+
+
+class Pool(Protocol):
+    slots: int | None  # workers that fit at once; None: as many as asked for (a cluster that grows)
+
+    def start(self, worker: str) -> None:
+        """Begins to start a worker; answered by WorkerReady or WorkerLost."""
+        ...
+
+    def render(self, lease: Lease, task: Task) -> None:
+        """Gives a worker one task; answered by TakeSettled or TakeFaulted."""
+        ...
+
+    def stop(self, worker: str, *, gently: bool) -> None:
+        """Ends a worker and all its leases; nothing more is heard of them."""
+        ...
+
+    def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
+        """What happened, waiting at most `timeout_s` for something; a TakeSettled comes with its outcome."""
+        ...
+
+    def close(self) -> None:
+        """Stops all workers and gives back what the pool holds."""
+        ...

@@ -1,0 +1,133 @@
+"""The takes that may be rendered next, opened lazily: still by still, shot by shot.
+
+Invariant: what is in memory is what is open: a few stills at the gate, the shots that wait for takes, and enough
+ready takes to keep every worker busy. Nothing is listed that nobody has reached, and nothing that is closed.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+from farm.dispatch.board import Board
+from farm.dispatch.takes import TakesRule
+from farm.values import Status
+
+Cell = tuple[int, int]  # (shot, take)
+
+
+class TakeQueue:
+    def __init__(self, board: Board, shots_per_still: int, rule: TakesRule, *, stills_ahead: int) -> None:
+        self.board = board
+        self.ready: deque[Cell] = deque()
+        self._per_still = shots_per_still
+        self._rule = rule
+        self._stills_ahead = stills_ahead
+        self._takes_ahead = board.takes_left(rule)  # due in shots that nobody has looked at yet
+        self._ahead = self._stills_with_work()
+        self._opening: set[int] = set()
+        self._unread: deque[Iterator[int]] = deque()  # shots of open stills that nobody has looked at yet
+        self._open_shots: dict[int, int] = {}  # shot -> its takes that are ready or out
+        self._open_stills: dict[int, int] = {}  # still -> its shots that are open or unread
+
+    @property
+    def waiting(self) -> int:
+        """Takes that wait for a worker, a lower bound: a shot may yet deserve more."""
+        return len(self.ready) + self._takes_ahead
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is ready, and nothing more can be made so but by what is out."""
+        return not (self.ready or self._unread or self._opening)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is ready or out, and no still is left to open (right after `fill`)."""
+        return self.exhausted and not self._open_shots
+
+    def still_of(self, cell: Cell) -> int:
+        return cell[0] // self._per_still
+
+    def fill(self, enough: int) -> list[int]:
+        """Makes `enough` takes ready, if there are as many; the stills that the gate must open for more."""
+        while len(self.ready) < enough and self._unread:
+            shot = next(self._unread[0], None)
+            if shot is None:
+                self._unread.popleft()
+                continue
+            due = self.board.due(self._rule, shot)
+            self._takes_ahead -= self._first_round(due)
+            self._open_shots[shot] = len(due)
+            self.ready.extend((shot, take) for take in due)
+        opened = []
+        while len(self.ready) < enough and len(self._opening) < self._stills_ahead:
+            still = next(self._ahead, None)
+            if still is None:
+                break
+            self._opening.add(still)
+            opened.append(still)
+        return opened
+
+    def open(self, still: int) -> None:
+        """The gate let a still pass."""
+        if still in self._opening:
+            self._opening.discard(still)
+            shots = self._shots_due(still)
+            self._open_stills[still] = len(shots)
+            self._unread.append(iter(shots))
+
+    def refuse(self, still: int) -> list[Cell]:
+        """The gate refused a still: one take of each of its shots is settled as failed; which."""
+        if still not in self._opening:
+            return []
+        self._opening.discard(still)
+        refused = []
+        for shot in self._shots_due(still):
+            due = self.board.due(self._rule, shot)
+            self._takes_ahead -= self._first_round(due)
+            self.board.settle(shot, due[0], Status.FAILED, hopeless=True)
+            refused.append((shot, due[0]))
+        return refused
+
+    def settle(self, cell: Cell, status: Status, *, more: bool = True) -> bool:
+        """A take is settled; its shot may get another one if `more`. True: no shot of its still is open now."""
+        shot, take = cell
+        self.board.settle(shot, take, status)
+        self._open_shots[shot] -= 1
+        if self._open_shots[shot]:
+            return False
+        due = self.board.due(self._rule, shot) if more else []
+        if due:
+            self._open_shots[shot] = len(due)
+            # In front, so that shots are closed before others are opened.
+            self.ready.extendleft((shot, take) for take in reversed(due))
+            return False
+        del self._open_shots[shot]
+        still = shot // self._per_still
+        self._open_stills[still] -= 1
+        if self._open_stills[still]:
+            return False
+        del self._open_stills[still]
+        return True
+
+    def check(self, out: set[Cell]) -> None:
+        """Asserts the invariants; `out` are the takes at workers."""
+        assert not set(self.ready) & out, "a take is ready or out, not both"
+        assert len(set(self.ready)) == len(self.ready), "a take is ready once"
+        waiting: dict[int, int] = {}
+        for shot, take in (*self.ready, *out):
+            assert not self.board.settled(shot) >> take & 1, "a settled take never comes again"
+            waiting[shot] = waiting.get(shot, 0) + 1
+        assert waiting == self._open_shots, "an open shot waits for exactly its takes"
+        assert {shot // self._per_still for shot in waiting} <= set(self._open_stills)
+        assert self._takes_ahead >= 0, "no shot is read twice"
+
+    def _first_round(self, due: list[int]) -> int:
+        return len(due) if due and due[0] < self._rule.min else 0
+
+    def _shots_due(self, still: int) -> list[int]:
+        first = still * self._per_still
+        return [shot for shot in range(first, first + self._per_still) if self.board.due(self._rule, shot)]
+
+    def _stills_with_work(self) -> Iterator[int]:
+        for still in range(len(self.board) // self._per_still):
+            if self._shots_due(still):
+                yield still

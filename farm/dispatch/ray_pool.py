@@ -1,0 +1,185 @@
+"""The Ray pool: one actor per worker, a call per take, never more in flight than the ledger leased.
+
+A pending actor is what a cluster's autoscaler sees as demand; a killed one and its dropped references are what lets
+a node go. Exceptions that mean "this worker is gone" are named one by one below; anything else that a call raises
+came out of our own code, in an actor that still lives.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    RuntimeEnvSetupError,
+    TaskPlacementGroupRemoved,
+    TaskUnschedulableError,
+    WorkerCrashedError,
+)
+
+from farm.clock import Clock
+from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
+from farm.dispatch.inline import faulted
+from farm.dispatch.ray_worker import actor_class
+from farm.errors import BrokenFarm, InputError
+from farm.values import Outcome, Task
+from farm.worker import Bench
+
+# The worker's process or node is gone, or cannot come to be. OutOfMemoryError: Ray's memory monitor killed it.
+WORKER_GONE = (
+    ActorDiedError,
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RuntimeEnvSetupError,
+    TaskPlacementGroupRemoved,
+    TaskUnschedulableError,
+    WorkerCrashedError,
+)
+
+
+class RayPool:
+    """Workers on the Ray that this process is connected to."""
+
+    def __init__(self, bench: Bench, *, cpus: float, gpus: float, slots: int | None, clock: Clock) -> None:
+        self.slots = slots
+        self._bench = bench
+        self._clock = clock
+        self._make = actor_class(cpus=cpus, gpus=gpus)
+        self._actors: dict[str, Any] = {}
+        self._starting: dict[Any, str] = {}
+        self._rendering: dict[Any, Lease] = {}
+
+    def start(self, worker: str) -> None:
+        actor = self._make.remote(worker, self._bench)
+        self._actors[worker] = actor
+        self._starting[actor.load.remote()] = worker
+
+    def render(self, lease: Lease, task: Task) -> None:
+        ref = self._actors[lease.worker].take.remote(task, lease.attempt)
+        self._rendering[ref] = lease
+
+    def stop(self, worker: str, *, gently: bool) -> None:
+        self._forget(worker)
+        actor = self._actors.pop(worker, None)
+        if actor is not None:
+            ray.kill(actor, no_restart=True)
+
+    def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
+        refs = [*self._starting, *self._rendering]
+        if not refs:
+            self._clock.sleep(timeout_s)
+            return []
+        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+        if ready:  # and whatever else is ready by now
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        heard: list[tuple[Event, Outcome | None]] = []
+        for ref in ready:
+            if ref in self._starting:
+                heard.extend(self._started(ref))
+            elif ref in self._rendering:
+                heard.extend(self._ended(ref))
+        return heard
+
+    def close(self) -> None:
+        for worker in list(self._actors):
+            self.stop(worker, gently=True)
+
+    def _started(self, ref: Any) -> Iterator[tuple[Event, None]]:
+        worker = self._starting.pop(ref)
+        try:
+            hello = ray.get(ref)
+        except WORKER_GONE as e:
+            yield self._lost(worker, e), None
+        except RayTaskError as e:
+            yield self._lost(worker, e.cause or e), None
+        else:
+            yield WorkerReady(worker, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h), None
+
+    def _ended(self, ref: Any) -> Iterator[tuple[Event, Outcome | None]]:
+        lease = self._rendering.pop(ref)
+        try:
+            outcome: Outcome = ray.get(ref)
+        except WORKER_GONE as e:
+            yield self._lost(lease.worker, e), None
+        except RayTaskError as e:
+            yield self._faulted(lease, e), None
+        else:
+            yield TakeSettled(lease, outcome.status, outcome.render_s), outcome
+
+    @staticmethod
+    def _faulted(lease: Lease, error: RayTaskError) -> TakeFaulted:
+        return faulted(lease, error.cause if error.cause is not None else error)
+
+    def _lost(self, worker: str, error: BaseException) -> WorkerLost:
+        self._forget(worker)
+        actor = self._actors.pop(worker, None)
+        if actor is not None:
+            # It may be unavailable rather than dead; either way it gets nothing more.
+            with contextlib.suppress(*WORKER_GONE):
+                ray.kill(actor, no_restart=True)
+        message = " ".join(str(error).split())[:300]
+        return WorkerLost(
+            worker, type(error).__name__, message, preempted=bool(getattr(error, "preempted", False))
+        )
+
+    def _forget(self, worker: str) -> None:
+        self._starting = {ref: name for ref, name in self._starting.items() if name != worker}
+        self._rendering = {ref: lease for ref, lease in self._rendering.items() if lease.worker != worker}
+
+
+@contextlib.contextmanager
+def connected(address: str | None, *, cpus: float, gpus: float) -> Iterator[int | None]:
+    """Ray for the length of a run: the cluster at `address`, else one of our own on this machine.
+
+    Yields how many workers fit at once: on this machine what its cores and GPUs bear, on a cluster None (it may
+    grow). Raises InputError when a GPU is asked for on a machine without one, or nothing answers at the address.
+    """
+    # Set before Ray starts its own processes: nothing of a run is reported to anybody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if address else {"object_store_memory": 128 * 2**20}),
+        )
+    except (ConnectionError, TimeoutError, ValueError) as e:
+        raise InputError(
+            f"--address {address}: no Ray cluster answers: {' '.join(str(e).split())[:200]}"
+        ) from e
+    except RuntimeError as e:
+        raise BrokenFarm(f"Ray could not be started: {' '.join(str(e).split())[:300]}") from e
+    try:
+        yield None if address else _slots(cpus, gpus)
+    finally:
+        ray.shutdown()
+
+
+def _slots(cpus: float, gpus: float) -> int:
+    has = ray.cluster_resources()
+    if gpus and has.get("GPU", 0) < gpus:
+        raise InputError(
+            f"workers.gpus={gpus:g}: this machine has {has.get('GPU', 0):g}; set workers.gpus=0, or give a cluster "
+            "by --address"
+        )
+    slots = int(has.get("CPU", 1) // cpus)
+    if slots < 1:
+        raise InputError(f"workers.cpus={cpus:g}: this machine has {has.get('CPU', 0):g} cores")
+    return min(slots, int(has["GPU"] // gpus)) if gpus else slots

@@ -1,0 +1,1 @@
+"""What will be rendered, and what it will take."""

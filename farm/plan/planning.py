@@ -1,0 +1,43 @@
+"""From a job to a plan: the motions, the models and the counted catalog, as a grid.
+
+Invariant: a plan is made before anything is written or rendered; whatever is wrong with a job is found here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from farm.catalog.motions import load_motions
+from farm.catalog.sources import Catalog, open_catalog
+from farm.errors import InputError
+from farm.plan.grid import Grid
+from farm.render.families import FAMILIES, resolve
+from farm.spec import Job
+from farm.store.manifest import TAKES_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    job: Job
+    catalog: Catalog
+    grid: Grid
+    extra: pa.Schema  # the catalog's extra columns, which are carried to the manifest
+    gpus_per_worker: float
+
+
+def make_plan(job: Job, job_path: Path) -> Plan:
+    """Raises InputError for motions, models or a catalog that cannot be used."""
+    where = str(job_path)
+    models = tuple(resolve(spec, job.render, where=where) for spec in job.model_specs())
+    names = [model.name for model in models]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{where}: models: {twice!r} stands twice; give one of them another name")
+    motions = load_motions(job.motions, where=where, base=job_path.parent)
+    catalog = open_catalog(job.stills, base=job_path.parent, reserved=frozenset(TAKES_COLUMNS))
+    grid = Grid(catalog.count(), motions, models, job.takes.max, job.takes.seed)
+    gpus = job.workers.gpus
+    if gpus is None:
+        gpus = max(FAMILIES[model.family].gpus for model in models)
+    return Plan(job, catalog, grid, catalog.extra_columns, gpus)

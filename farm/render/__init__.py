@@ -1,0 +1,1 @@
+"""From a still to frames."""

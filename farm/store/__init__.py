@@ -1,0 +1,1 @@
+"""Keys, objects and the manifest."""
