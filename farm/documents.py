@@ -4,8 +4,8 @@ Invariant: nothing a person wrote is dropped in silence: unknown keys, repeated 
 InputError with file, place and what is allowed.
 """
 
+import re
 from collections.abc import Hashable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,17 +13,25 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from farm.errors import InputError
+from farm.mistakes import mistakes, unknown
+
+__all__ = ["Document", "parse_yaml", "read_yaml", "unknown", "validate"]
 
 MAX_DOCUMENT_BYTES = 8 * 2**20
 _MAX_ALIASES = 100
+# YAML can spell what no file name, Parquet file or terminal takes.
+_NOT_STORED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 M = TypeVar("M", bound=BaseModel)
 
 
 class Document(BaseModel):
-    """The base of all that people write: frozen, and no key that is not declared."""
+    """The base of all that people write: frozen, no key that is not declared, and types taken as they are.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    A text is no number and a boolean no count. Sequences are declared as list: strict models take no list as tuple.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def read_yaml(path: Path) -> object:
@@ -54,7 +62,12 @@ def parse_yaml(text: str, *, where: str) -> object:
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as e:
         line = f"{where}:{e.problem_mark.line + 1}" if e.problem_mark else where
-        raise InputError(f"{line}: not valid YAML: {e.problem}") from None
+        raise InputError(f"{line}: not valid YAML: {_problem(e)}") from None
+    except yaml.reader.ReaderError as e:
+        line = f"{where}:{text.count(chr(10), 0, e.position) + 1}"
+        raise InputError(
+            f"{line}: not valid YAML: the character U+{e.character:04X} is not allowed"
+        ) from None
     except yaml.YAMLError as e:
         raise InputError(f"{where}: not valid YAML: {' '.join(str(e).split())}") from None
     except RecursionError:
@@ -71,20 +84,13 @@ def validate(cls: type[M], value: object, *, where: str) -> M:
     try:
         return cls.model_validate(value)
     except ValidationError as e:
-        told = [_tell(cls, error) for error in e.errors(include_url=False)]
+        told = mistakes(cls, value, e.errors(include_url=False))
         more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
         raise InputError(f"{where}: {'; '.join(told[:3])}{more}") from None
 
 
-def unknown(name: str, allowed: list[str]) -> str:
-    """The tail of a message about a name that is not known: a near miss, or all that is allowed."""
-    near = get_close_matches(name, allowed, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(allowed)}"
-
-
 class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses repeated keys and a document that grows by aliases."""
+    """A SafeLoader that refuses repeated keys, texts that cannot be stored, and a document that grows by aliases."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -94,17 +100,30 @@ class _StrictLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             self._aliases += 1
             if self._aliases > _MAX_ALIASES:
-                raise yaml.composer.ComposerError(
-                    None, None, f"more than {_MAX_ALIASES} aliases", self.peek_event().start_mark
-                )
+                mark = self.get_mark()
+                raise yaml.composer.ComposerError(None, None, f"more than {_MAX_ALIASES} aliases", mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and (found := _NOT_STORED.search(value)):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the character U+{ord(found.group()):04X} is not allowed", node.start_mark
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable) or key in seen:
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a list or a mapping cannot be a key", key_node.start_mark
+                )
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} stands twice", key_node.start_mark
                 )
@@ -112,41 +131,13 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _tell(cls: type[BaseModel], error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"] if not _is_union_tag(part))
-    if error["type"] == "extra_forbidden":
-        *parents, name = error["loc"]
-        fields = _fields_at(cls, [part for part in parents if isinstance(part, str)])
-        return f"{place}: unknown key; {unknown(str(name), fields)}" if fields else f"{place}: unknown key"
-    if error["type"] == "missing":
-        return f"{place}: is required"
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if error["type"] == "value_error":
-        return f"{place}: {message}" if place else message
-    return f"{place}={_show(error.get('input'))}: {message}"
-
-
-def _is_union_tag(part: object) -> bool:
-    # pydantic names the branch of a union ("list[str]", "function-after[...]", a class) inside the location.
-    return isinstance(part, str) and (
-        not part.replace("_", "").replace("-", "").isalnum()
-        or part in {"str", "int", "float"}
-        or part[:1].isupper()
-    )
-
-
-def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
-    for part in path:
-        info = cls.model_fields.get(part)
-        if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
-            return []
-        cls = info.annotation
-    return list(cls.model_fields)
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _problem(e: yaml.MarkedYAMLError) -> str:
+    problem = str(e.problem)
+    if "'\\t'" in problem:
+        return "a tab; indentation is written in spaces"
+    if e.context and e.context.startswith("expected"):
+        return f"{e.context}, {problem}"
+    return problem
 
 
 def _kind(value: object) -> str:

@@ -21,8 +21,8 @@ from farm.catalog.stills import decode, fetch
 from farm.clock import Clock
 from farm.errors import StillError, TakeError
 from farm.ids import canonical, sha256_hex
+from farm.outcomes import blank_outcome, failed_outcome
 from farm.prices import cost_usd, price_per_hour
-from farm.redact import redact
 from farm.render.backend import Backend
 from farm.render.families import backend
 from farm.render.fit import fit
@@ -33,7 +33,7 @@ from farm.store.manifest import decode_outcome, encode_outcome
 from farm.trim.encode import encode_clip, filmstrip, poster
 from farm.trim.provenance import provenance
 from farm.trim.span import best_span
-from farm.values import Blame, Frames, Model, Outcome, Pixels, Status, Task
+from farm.values import Frames, Model, Outcome, Pixels, Status, Task
 
 _STILLS_KEPT = 4  # decoded stills in memory: neighbouring tasks share theirs
 
@@ -212,28 +212,3 @@ class Worker:
             return signed
         fingerprint = canonical(dict(resident.fingerprint()))
         return replace(signed, accelerator=resident.accelerator, fingerprint=fingerprint)
-
-
-def blank_outcome(task: Task, attempt: int, status: Status) -> Outcome:
-    """The outcome of a task with all that follows from the task itself."""
-    return Outcome(
-        take_id=task.take_id,
-        still_id=task.still.id,
-        still_uri=redact(task.still.uri),
-        still_sha256=task.still_sha256,
-        motion_id=task.motion.id,
-        prompt=task.prompt,
-        model=task.model.name,
-        model_revision=task.model.revision,
-        seed=task.seed,
-        attempt=attempt,
-        status=status,
-        farm_version=__version__,
-        extra=dict(task.still.extra),
-    )
-
-
-def failed_outcome(task: Task, attempt: int, *, reason: str, blame: Blame, kind: str, at: str) -> Outcome:
-    """The outcome of a task that failed: in a station, at the gate (attempt 0), or too often."""
-    blank = blank_outcome(task, attempt, Status.FAILED)
-    return replace(blank, reason=reason, blame=blame, kind=kind, finished_at=at)

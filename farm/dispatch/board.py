@@ -48,3 +48,10 @@ class Board:
         first = np.uint64((1 << rule.min) - 1)
         missing = rule.min - np.bitwise_count(self._masks & first).astype(np.int64)
         return int(missing[(self._flags & self._HOPELESS) == 0].sum())
+
+    def is_done(self, rule: takes.TakesRule) -> bool:
+        """Whether no shot deserves another take: the same question as `due`, for all shots at once."""
+        first = np.uint64((1 << rule.min) - 1)
+        tried_out = (self._flags & self._ACCEPTED > 0) | (np.bitwise_count(self._masks) >= rule.max)
+        closed = ((self._masks & first) == first) & tried_out
+        return bool((closed | (self._flags & self._HOPELESS > 0)).all())

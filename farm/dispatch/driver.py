@@ -28,10 +28,10 @@ from farm.dispatch.events import (
 from farm.dispatch.gate import Gate
 from farm.dispatch.ledger import Ledger, Standing
 from farm.dispatch.pool import Pool
+from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.values import Blame, Outcome, StillReport, Task
 from farm.values import Gate as GateVerdict
-from farm.worker import failed_outcome
 
 _PATIENCE_S = 0.25  # longest wait for the pool: a person's Ctrl-C and the progress display wait no longer
 _GATE_PATIENCE_S = 0.02  # while stills are being read, workers may be waiting for them

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 from farm.clock import Clock
 from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
@@ -42,9 +43,10 @@ class InlinePool:
             gone.close()
 
     def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
-        if not (self._starting or self._rendering):
+        open_calls: list[Future[Any]] = [*self._starting, *self._rendering]
+        if not open_calls:
             self._clock.sleep(timeout_s)
-        wait([*self._starting, *self._rendering], timeout=timeout_s, return_when=FIRST_COMPLETED)
+        wait(open_calls, timeout=timeout_s, return_when=FIRST_COMPLETED)
         heard: list[tuple[Event, Outcome | None]] = []
         for start in [future for future in self._starting if future.done()]:
             heard.append((self._started(self._starting.pop(start), start), None))

@@ -8,6 +8,7 @@ came out of our own code, in an actor that still lives.
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ from ray.exceptions import (
 from farm.clock import Clock
 from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
 from farm.dispatch.inline import faulted
-from farm.dispatch.ray_worker import actor_class
+from farm.dispatch.ray_worker import RayWorker, actor_class
 from farm.errors import BrokenFarm, InputError
 from farm.values import Outcome, Task
 from farm.worker import Bench
@@ -52,15 +53,26 @@ WORKER_GONE = (
     WorkerCrashedError,
 )
 
+_ANSWER_WITHIN_S = 5.0
+
 
 class RayPool:
     """Workers on the Ray that this process is connected to."""
 
-    def __init__(self, bench: Bench, *, cpus: float, gpus: float, slots: int | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        cpus: float,
+        gpus: float,
+        slots: int | None,
+        clock: Clock,
+        worker_class: type = RayWorker,
+    ) -> None:
         self.slots = slots
         self._bench = bench
         self._clock = clock
-        self._make = actor_class(cpus=cpus, gpus=gpus)
+        self._make = actor_class(worker_class, cpus=cpus, gpus=gpus)
         self._actors: dict[str, Any] = {}
         self._starting: dict[Any, str] = {}
         self._rendering: dict[Any, Lease] = {}
@@ -150,6 +162,8 @@ def connected(address: str | None, *, cpus: float, gpus: float) -> Iterator[int 
     Yields how many workers fit at once: on this machine what its cores and GPUs bear, on a cluster None (it may
     grow). Raises InputError when a GPU is asked for on a machine without one, or nothing answers at the address.
     """
+    if address is not None:
+        _check_address(address)
     # Set before Ray starts its own processes: nothing of a run is reported to anybody.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -158,7 +172,8 @@ def connected(address: str | None, *, cpus: float, gpus: float) -> Iterator[int 
             include_dashboard=None if address else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **({} if address else {"object_store_memory": 128 * 2**20}),
+            # Frames never cross a process, so Ray's object store holds next to nothing.
+            object_store_memory=None if address else 128 * 2**20,
         )
     except (ConnectionError, TimeoutError, ValueError) as e:
         raise InputError(
@@ -170,6 +185,19 @@ def connected(address: str | None, *, cpus: float, gpus: float) -> Iterator[int 
         yield None if address else _slots(cpus, gpus)
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Ray itself tries for 80 s and then exits the process when nobody answers."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal()) or "/" in host:
+        raise InputError(f"--address {address}: expected HOST:PORT of a Ray head node, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_WITHIN_S).close()
+    except (OSError, OverflowError) as e:
+        raise InputError(f"--address {address}: no Ray cluster answers there: {e}") from e
 
 
 def _slots(cpus: float, gpus: float) -> int:

@@ -25,8 +25,8 @@ class RayWorker:
         return self._worker.take(task, attempt)
 
 
-def actor_class(*, cpus: float, gpus: float) -> Any:
+def actor_class(worker_class: type, *, cpus: float, gpus: float) -> Any:
     """The actor with its resources. No restarts and no retries by Ray: the ledger decides, or innocents burn."""
-    return ray.remote(
+    return ray.remote(worker_class).options(
         num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0, max_concurrency=AHEAD
-    )(RayWorker)
+    )

@@ -75,18 +75,20 @@ class ShotFinder:
         self._motions = {motion.id: number for number, motion in enumerate(grid.motions)}
         self._models = {model.name: number for number, model in enumerate(grid.models)}
 
-    def find(self, still_id: str, motion_id: str, model: str, seed: int) -> tuple[int, int] | None:
-        """(shot, take), or None for a row that is not of this grid."""
+    def still(self, still_id: str) -> int | None:
+        """The number of a still in the grid."""
         key = np.uint64(_key(still_id))
         at = int(np.searchsorted(self._keys, key))
-        motion, model_at = self._motions.get(motion_id), self._models.get(model)
+        return int(self._order[at]) if at < len(self._keys) and self._keys[at] == key else None
+
+    def find(self, still_id: str, motion_id: str, model: str, seed: int) -> tuple[int, int] | None:
+        """(shot, take), or None for a row that is not of this grid."""
+        still = self.still(still_id)
+        motion_at, model_at = self._motions.get(motion_id), self._models.get(model)
         take = seed - self._grid.first_seed
-        known = at < len(self._keys) and self._keys[at] == key and motion is not None and model_at is not None
-        if not known or not 0 <= take < self._grid.takes_max:
+        if still is None or motion_at is None or model_at is None or not 0 <= take < self._grid.takes_max:
             return None
-        assert motion is not None and model_at is not None
-        still = int(self._order[at])
-        return still * self._grid.shots_per_still + model_at * len(self._motions) + motion, take
+        return still * self._grid.shots_per_still + model_at * len(self._motions) + motion_at, take
 
 
 def _key(still_id: str) -> int:

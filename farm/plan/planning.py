@@ -14,7 +14,10 @@ from farm.errors import InputError
 from farm.plan.grid import Grid
 from farm.render.families import FAMILIES, resolve
 from farm.spec import Job
-from farm.store.manifest import TAKES_COLUMNS
+from farm.store.rows import takes_schema
+
+# Columns of the manifest; a catalog's own column of such a name is carried as `catalog_<name>`.
+RESERVED = frozenset(takes_schema((), pa.schema([])).names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def make_plan(job: Job, job_path: Path) -> Plan:
     if twice is not None:
         raise InputError(f"{where}: models: {twice!r} stands twice; give one of them another name")
     motions = load_motions(job.motions, where=where, base=job_path.parent)
-    catalog = open_catalog(job.stills, base=job_path.parent, reserved=frozenset(TAKES_COLUMNS))
+    catalog = open_catalog(job.stills, base=job_path.parent, reserved=RESERVED)
     grid = Grid(catalog.count(), motions, models, job.takes.max, job.takes.seed)
     gpus = job.workers.gpus
     if gpus is None:

@@ -34,6 +34,23 @@ class Family:
     steps: int | None = None
     guidance: float | None = None
 
+    def facts(self) -> dict[str, Scalar]:
+        """The row as plain values, for people and programs."""
+        return {
+            "name": self.name,
+            "about": self.about,
+            "revision": self.revision,
+            "licence": self.licence,
+            "fps": float(self.fps),
+            "seconds": self.seconds,
+            "frame_step": self.frame_step,
+            "size_multiple": self.size_multiple,
+            "gpus": self.gpus,
+            "takes_text": self.takes_text,
+            "steps": self.steps,
+            "guidance": self.guidance,
+        }
+
 
 def _previz(model: Model) -> Backend:
     from farm.render.previz import PrevizBackend

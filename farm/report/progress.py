@@ -15,6 +15,7 @@ from rich.text import Text
 from farm.dispatch.events import Event, GiveUp, Instruction, TakeFaulted, WorkerLost
 from farm.dispatch.ledger import Standing
 from farm.report.tally import Tally
+from farm.report.words import duration
 from farm.values import Outcome, Status
 
 _PLAIN_EVERY_S = 10.0
@@ -29,6 +30,7 @@ class Progress:
         self._tally = tally
         self._live: Live | None = None
         self._shown_s: float | None = None
+        self._refused: str | None = None
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -56,7 +58,9 @@ class Progress:
             self._note(f"a take was given up after {instruction.attempts} attempts: {instruction.story}")
 
     def on_outcome(self, outcome: Outcome) -> None:
-        if outcome.status is Status.FAILED and outcome.attempt == 0:
+        # One row a shot, but one still: its shots come one after the other.
+        if outcome.status is Status.FAILED and outcome.attempt == 0 and outcome.still_id != self._refused:
+            self._refused = outcome.still_id
             self._note(f"still {outcome.still_id} refused: {outcome.reason}")
 
     def on_turn(self, standing: Standing, at_s: float) -> None:
@@ -100,16 +104,6 @@ class Progress:
                 "failed: " + ", ".join(f"{n} {blame}" for blame, n in sorted(tally.failures.items()))
             )
         return facts
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3 min 10 s, 7 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _plus(count: int, what: str) -> str:

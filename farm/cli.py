@@ -1,0 +1,169 @@
+"""The command line: thin. Each command imports what it needs when it is called, so that help is instant.
+
+Exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed; 2 bad input, nothing was
+rendered; 3 the farm itself failed and the same command resumes; 130 interrupted, the same command resumes.
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from farm import __version__
+from farm.errors import BrokenFarm, FarmError, InputError, Interrupted, StoreError
+
+DONE, SHORT, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main() -> NoReturn:
+    """The `farm` command."""
+    sys.excepthook = _unforeseen
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """One command; its exit code. Whatever goes wrong on purpose is one line on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except InputError as e:
+        return _fail(e, BAD_INPUT)
+    except (BrokenFarm, StoreError) as e:
+        return _fail(e, BROKEN, "what is finished is safe; the same command resumes")
+    except Interrupted as e:
+        return _fail(e, INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`farm plan | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from farm.run import run_job
+    from farm.spec import read_job
+
+    job = read_job(options.job, options.set)
+    address = options.address or os.environ.get("RAY_ADDRESS") or None
+    if options.address and options.pool == "inline":
+        raise InputError("--address: the inline pool has no cluster; leave out --pool inline")
+    clean = run_job(job, options.job, pool=options.pool, address=address, as_json=options.json)
+    return DONE if clean else SHORT
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from farm.plan.estimate import estimate
+    from farm.plan.planning import make_plan
+    from farm.plan.timings import measured
+    from farm.redact import redact
+    from farm.report.plan_table import show
+    from farm.spec import read_job
+
+    job = read_job(options.job, options.set)
+    plan = make_plan(job, options.job)
+    found = estimate(plan, measured(job.output), output=redact(job.output))
+    if options.json:
+        _print_json(asdict(found))
+    else:
+        show(Console(), found)
+    return DONE
+
+
+def _status(options: argparse.Namespace) -> int:
+    from farm.run import show_status
+
+    show_status(options.run, as_json=options.json)
+    return DONE
+
+
+def _models(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from farm.render.families import FAMILIES
+
+    families = sorted(FAMILIES.values(), key=lambda family: family.name)
+    if options.json:
+        _print_json({"models": [family.facts() for family in families]})
+        return DONE
+    table = Table("name", "fps", "GPUs", "what it is", "licence")
+    for family in families:
+        table.add_row(family.name, f"{float(family.fps):g}", f"{family.gpus:g}", family.about, family.licence)
+    Console().print(table)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="farm",
+        description="An overnight render farm for image-to-video: a catalog of stills in, circled takes out.",
+        epilog="exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed; 2 bad input, "
+        "nothing was rendered; 3 the farm failed, the same command resumes; 130 interrupted, resumable",
+    )
+    parser.add_argument("--version", action="version", version=f"farm {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = _command(
+        commands, "run", _run, "render, score, trim, store and circle a job's takes; resumes what is begun"
+    )
+    _job_arguments(run)
+    run.add_argument(
+        "--address", metavar="ADDRESS", help="a Ray cluster (default: $RAY_ADDRESS, else this machine)"
+    )
+    run.add_argument("--pool", choices=("ray", "inline"), default="ray",
+                     help="inline: one worker in this process, without Ray; same results")  # fmt: skip
+
+    plan = _command(commands, "plan", _plan, "what a job would render; renders nothing")
+    _job_arguments(plan)
+
+    status = _command(commands, "status", _status, "how a run stands, read from its output alone")
+    status.add_argument("run", metavar="RUN", help="the output URL of a run")
+
+    _command(commands, "models", _models, "the models that a job can name")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, function: object, about: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", action="store_true", help="machine-readable output on stdout")
+    return parser
+
+
+def _job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB", type=Path, help="a job file (YAML)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                        help="sets any value of the job, such as takes.max=6; may be repeated")  # fmt: skip
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _fail(error: FarmError, code: int, advice: str = "") -> int:
+    line = " ".join(str(error).split())
+    print(f"farm: {line}" + (f" ({advice})" if advice else ""), file=sys.stderr)
+    return code
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What no one foresaw is shown whole; its exit code says that the farm failed, not that shots were weak."""
+    traceback.print_exception(kind, error, trace)
+    print(
+        "farm: a fault of the farm itself (what is finished is safe; the same command resumes)",
+        file=sys.stderr,
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED if issubclass(kind, KeyboardInterrupt) else BROKEN)

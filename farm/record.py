@@ -1,0 +1,118 @@
+"""What a run leaves behind while it goes on: outcomes, what the gate saw, and in the end selects and summary.
+
+Invariant: an outcome that no worker committed is committed here before it counts; the rest can be made again from
+what is in the store.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import pyarrow as pa
+
+from farm.clock import Clock
+from farm.ids import sha256_hex
+from farm.report.summary import COLUMNS, Summary, as_json, summarize
+from farm.score.verdict import circle
+from farm.store import layout
+from farm.store.blobs import Blobs
+from farm.store.manifest import Manifest, encode_outcome, read_takes, takes_schema
+from farm.store.selects import write_selects
+from farm.store.stills import read_stills, write_stills_part
+from farm.values import Outcome, Select, Status, StillReport
+
+_STILLS_A_PART = 1000
+
+# What circling a take needs to know of it.
+_SELECT_COLUMNS = ("still_id", "motion_id", "model", "seed", "take_id", "status", "score", "accepted", "attempt",
+                   "clip_uri", "cost_usd")  # fmt: skip
+
+
+class RunRecord:
+    """The Record of a driver (see dispatch/driver.py) over one run's store."""
+
+    def __init__(self, blobs: Blobs, manifest: Manifest, extra: pa.Schema, clock: Clock) -> None:
+        self._blobs = blobs
+        self._manifest = manifest
+        self._extra = extra
+        self._clock = clock
+        self._reports: list[StillReport] = []
+        self._told, self._parts = _stills_told(blobs)
+
+    def add(self, outcome: Outcome) -> None:
+        self._manifest.add(outcome)
+
+    def commit(self, outcome: Outcome) -> None:
+        self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
+        self._manifest.add(outcome)
+
+    def saw(self, report: StillReport) -> None:
+        key = _told_as(report)
+        if key not in self._told:
+            self._reports.append(report)
+        if len(self._reports) >= _STILLS_A_PART:
+            self._write_stills()
+
+    def flush_due(self) -> None:
+        self._manifest.flush_due()
+
+    def flush(self) -> None:
+        """Everything that is known is in the store when this returns."""
+        self._manifest.flush()
+        self._write_stills()
+
+    def _write_stills(self) -> None:
+        if self._reports:
+            write_stills_part(self._blobs, self._parts, self._reports, self._extra)
+            self._parts += 1
+            self._reports = []
+
+
+def close_run(blobs: Blobs, name: str, shots: int | None, spent_usd: float, ended: str) -> Summary:
+    """Circles the best takes of all that the manifest holds, and writes selects and summary."""
+    write_selects(blobs, selects(blobs))
+    summary = read_summary(blobs, name, shots)
+    body = as_json(summary) | {"ended": ended, "spent_usd": spent_usd}
+    blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
+    return summary
+
+
+def read_summary(blobs: Blobs, name: str, shots: int | None) -> Summary:
+    """The summary of what the store holds now."""
+    takes = _takes(blobs, COLUMNS)
+    verdicts = pa.chunked_array([pa.array([select.verdict.value for select in selects(blobs)], pa.string())])
+    return summarize(name, takes, verdicts, shots)
+
+
+def selects(blobs: Blobs) -> Iterator[Select]:
+    """The circled take of each (still, motion) in the manifest, in the order of their ids."""
+    order = [("still_id", "ascending"), ("motion_id", "ascending")]
+    table = _takes(blobs, _SELECT_COLUMNS).sort_by(order)
+    rows = (row for batch in table.to_batches(max_chunksize=4096) for row in batch.to_pylist())
+    for _, group in groupby(rows, key=lambda row: (row["still_id"], row["motion_id"])):
+        yield circle([_outcome(row) for row in group])
+
+
+def _takes(blobs: Blobs, columns: Sequence[str]) -> pa.Table:
+    """Some of the contract's columns of the manifest, as one table; empty before the first part."""
+    whole = takes_schema((), pa.schema([]))
+    schema = pa.schema([whole.field(name).remove_metadata() for name in columns])
+    return pa.Table.from_batches((batch.cast(schema) for batch in read_takes(blobs, columns)), schema=schema)
+
+
+def _outcome(row: dict[str, object]) -> Outcome:
+    """As much of an outcome as circling needs."""
+    known = {**row, "status": Status(str(row["status"]))}
+    blank = {"still_uri": "", "still_sha256": "", "prompt": "", "model_revision": ""}
+    return Outcome(**blank, **known)  # type: ignore[arg-type]
+
+
+def _stills_told(blobs: Blobs) -> tuple[set[str], int]:
+    """What earlier sessions wrote of stills, and the number of the next part."""
+    told = {_told_as(report) for report in read_stills(blobs)}
+    parts = [layout.part_number(key) for key, _ in blobs.list(layout.STILLS)]
+    return told, 1 + max((number for number in parts if number is not None), default=-1)
+
+
+def _told_as(report: StillReport) -> str:
+    return sha256_hex(f"{report.still.id}\n{report.sha256}\n{report.verdict}".encode())[:16]

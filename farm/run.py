@@ -1,0 +1,225 @@
+"""The composition root: wires one run from a job, and reads a run back for those who ask.
+
+Invariant: nothing is written before the job, its catalog and its output were checked; after that, whatever ends the
+run, the same command goes on with what is missing.
+"""
+
+import json
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.text import Text
+
+from farm import __version__
+from farm.catalog.stills import probe
+from farm.clock import SystemClock
+from farm.dispatch.driver import Driver
+from farm.dispatch.events import Finish
+from farm.dispatch.gate import Gate
+from farm.dispatch.ledger import Ledger, Limits
+from farm.dispatch.pool import Pool
+from farm.dispatch.takes import TakesRule
+from farm.errors import BrokenFarm, InputError, Interrupted
+from farm.ids import canonical
+from farm.plan.planning import Plan, make_plan
+from farm.record import RunRecord, close_run, read_summary
+from farm.recovery import Recovered, recover
+from farm.redact import redact
+from farm.report.progress import Progress
+from farm.report.summary import Summary, as_json, show
+from farm.report.tally import Tally
+from farm.score.score import StillReferenceScorer
+from farm.spec import Job
+from farm.store import layout
+from farm.store.blobs import Blobs
+from farm.store.manifest import Manifest, takes_schema
+from farm.worker import Bench, Worker
+
+# What decides which takes there are and what becomes of them: fixed for the life of a run.
+_DECISIVE = ("motions", "models", "takes", "score", "trim")
+
+
+def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json: bool) -> bool:
+    """Runs a job to its end; True when every shot has its take and no take failed.
+
+    Raises InputError before anything is written, Interrupted and BrokenFarm when it can be resumed, StoreError.
+    """
+    console = Console(stderr=as_json)
+    clock = SystemClock()
+    plan = make_plan(job, job_path)
+    blobs = Blobs.open(job.output)
+    blobs.check_writable()
+    description = describe(plan)
+    begun = _check_same(blobs, description, job_path)
+    scorer = StillReferenceScorer()
+    manifest = Manifest(blobs, takes_schema(scorer.dimensions, plan.extra), clock)
+    known = recover(plan, manifest, blobs)
+    finish, spent_usd = Finish("done"), known.spent_usd
+    rule = TakesRule(job.takes.min, job.takes.max)
+    if not known.board.is_done(rule):
+        bench = Bench(
+            job.output,
+            plan.grid.models,
+            job.trim.seconds,
+            job.score.accept,
+            plan.gpus_per_worker,
+            dict(job.prices),
+        )
+        with ExitStack() as stack:
+            workers = stack.enter_context(_workers(pool, address, bench, plan, clock))
+            if not begun:
+                blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())
+            finish, spent_usd = _drive(plan, known, rule, workers, manifest, blobs, console, clock)
+    summary = close_run(blobs, job.name, plan.grid.shots, spent_usd, finish.reason)
+    _report(console, summary, finish, blobs, as_json_too=as_json)
+    return summary.is_clean and finish.reason == "done"
+
+
+def show_status(url: str, *, as_json: bool) -> None:
+    """How a run stands, from its store alone. Raises InputError where there is no run."""
+    blobs = Blobs.open(url)
+    if not blobs.exists(layout.JOB):
+        raise InputError(f"{blobs.url}: no run here (there is no {layout.JOB}); give the output of a job")
+    job = json.loads(blobs.get(layout.JOB))
+    summary = read_summary(blobs, job["name"], None)
+    ended = json.loads(blobs.get(layout.SUMMARY))["ended"] if blobs.exists(layout.SUMMARY) else "not yet"
+    if as_json:
+        print(json.dumps(_as_json(summary) | {"ended": ended}, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    show(console, summary, where=blobs.url, winners=_place(blobs, layout.SELECTS))
+    console.print(Text(f"ended: {ended}"))
+
+
+def describe(plan: Plan) -> dict[str, object]:
+    """The resolved job, as job.json holds it; no secret of a URL is in it."""
+    job = plan.job.model_dump(mode="json")
+    return {
+        "farm_version": __version__,
+        **job,
+        "stills": redact(plan.job.stills),
+        "output": redact(plan.job.output),
+        "motions": [asdict(motion) for motion in plan.grid.motions],
+        "models": json.loads(canonical(plan.grid.models)),
+    }
+
+
+_as_json = as_json
+
+
+def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) -> bool:
+    """Whether this run was begun before. Raises InputError when it was begun with another job."""
+    if not blobs.exists(layout.JOB):
+        return False
+    before = json.loads(blobs.get(layout.JOB))
+    for key in _DECISIVE:
+        there, here = canonical(before.get(key)), canonical(json.loads(canonical(description[key])))
+        if there != here:
+            raise InputError(
+                f"{job_path}: {key} is not what {blobs.url}/{layout.JOB} says this run was begun with; a run's job is "
+                "fixed: set it back, or give another output"
+            )
+    return True
+
+
+@contextmanager
+def _workers(kind: str, address: str | None, bench: Bench, plan: Plan, clock: SystemClock) -> Iterator[Pool]:
+    if kind == "inline":
+        from farm.dispatch.inline import InlinePool
+
+        pool: Pool = InlinePool(lambda name: Worker(name, bench, StillReferenceScorer(), clock), clock)
+        try:
+            yield pool
+        finally:
+            pool.close()
+        return
+    from farm.dispatch.ray_pool import RayPool, connected
+
+    cpus, gpus = plan.job.workers.cpus, plan.gpus_per_worker
+    with connected(address, cpus=cpus, gpus=gpus) as slots:
+        pool = RayPool(bench, cpus=cpus, gpus=gpus, slots=slots, clock=clock)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+
+def _drive(
+    plan: Plan,
+    known: Recovered,
+    rule: TakesRule,
+    workers: Pool,
+    manifest: Manifest,
+    blobs: Blobs,
+    console: Console,
+    clock: SystemClock,
+) -> tuple[Finish, float]:
+    job, tally = plan.job, Tally()
+    slots = workers.slots if workers.slots is not None else job.workers.max
+    limits = Limits(
+        workers=min(job.workers.max, slots),
+        usd=job.budget.usd,
+        hours=job.budget.hours,
+        spent_usd=known.spent_usd,
+        gpus_per_worker=plan.gpus_per_worker,
+    )
+    session = f"{secrets.token_hex(2)}-"
+    ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, session=session)
+    record = RunRecord(blobs, manifest, plan.extra, clock)
+    progress = Progress(console, tally)
+    gate = Gate(plan.catalog.stills(), known.guarded(probe))
+    driver = Driver(
+        grid=plan.grid,
+        ledger=ledger,
+        pool=workers,
+        gate=gate,
+        record=record,
+        clock=clock,
+        observers=(tally, progress),
+    )
+    try:
+        with _stoppable(driver), progress.shown():
+            finish = driver.run()
+    finally:
+        gate.close()
+        record.flush()
+    return finish, ledger.standing().spent_usd
+
+
+@contextmanager
+def _stoppable(driver: Driver) -> Iterator[None]:
+    """Ctrl-C, or a machine that is told to stop, ends the run in order while the body runs."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        driver.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(console: Console, summary: Summary, finish: Finish, blobs: Blobs, *, as_json_too: bool) -> None:
+    show(console, summary, where=blobs.url, winners=_place(blobs, layout.SELECTS))
+    if as_json_too:
+        print(json.dumps(as_json(summary) | {"ended": finish.reason}, indent=2, ensure_ascii=False))
+    if finish.reason == "budget":
+        console.print(Text(f"stopped by the budget: {finish.message}"), soft_wrap=True)
+    if finish.reason == "interrupted":
+        raise Interrupted(
+            f"interrupted after {summary.takes} takes; what is finished is safe, the same command resumes"
+        )
+    if finish.reason == "broken":
+        raise BrokenFarm(finish.message)
+
+
+def _place(blobs: Blobs, key: str) -> str:
+    return f"{blobs.url}/{key}"

@@ -1,0 +1,241 @@
+"""Objects in a store behind fsspec: any of them, memory, and S3 with what fsspec leaves out.
+
+Invariant: every answer is the store's own, asked for now: no listing is cached, since other processes write too.
+All that a store may raise leaves here as OSError, its error code in the message.
+"""
+
+import contextlib
+import errno
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from fsspec import AbstractFileSystem
+
+_DELETE_AT_ONCE = 1000  # S3's own limit
+_CREATE_TRIES = 3
+_MAX_PUT_BYTES = 5 * 2**30
+# Browsers show the dailies from the bucket only when told what they get.
+_CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".mp4": "video/mp4",
+    ".parquet": "application/vnd.apache.parquet",
+    ".webp": "image/webp",
+}
+
+
+class Remote:
+    """See blobs.Place. For a store of which fsspec's common interface is all that is known."""
+
+    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+        self._fs = fs
+        self._root = root.rstrip("/")
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        self._fs.pipe_file(self._path(key), _bytes(data))
+
+    def create(self, key: str, data: bytes | Path) -> bool:
+        try:
+            self._fs.pipe_file(self._path(key), _bytes(data), mode="create")
+        except FileExistsError:
+            return False
+        except NotImplementedError as e:
+            raise OSError(errno.ENOTSUP, "cannot create exclusively") from e
+        return True
+
+    def get(self, key: str) -> bytes:
+        data: bytes = self._fs.cat_file(self._path(key))
+        return data
+
+    def exists(self, key: str) -> bool:
+        try:
+            return bool(self._fs.info(self._path(key))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        self._fs.invalidate_cache()
+        found = self._fs.find(self._path(prefix.rpartition("/")[0]), detail=True)
+        for path, info in found.items():
+            key = path[len(self._root) + 1 :]
+            if key.startswith(prefix):
+                yield key, int(info["size"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(key))
+
+    def probe(self) -> None:
+        """Does all that a run will do, with one small object that is removed again."""
+        key = f"probe-{uuid4().hex}"
+        if not self.create(key, b"probe"):
+            raise OSError(errno.EIO, "says that an object exists which does not")
+        try:
+            if self.create(key, b"again"):
+                raise OSError(
+                    errno.ENOTSUP,
+                    "overwrites what must only be created, so two runs could not be kept apart; "
+                    "allowed: a folder, or a store that honours conditional writes (If-None-Match)",
+                )
+            if [found for found, _ in self.list(key)] != [key] or self.get(key) != b"probe":
+                raise OSError(errno.EIO, "does not give back what was just written")
+        finally:
+            self.delete([key])
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}" if key else self._root
+
+
+class Memory(Remote):
+    """fsspec's `memory://`: one per process, for tests and trials."""
+
+    # MemoryFileSystem looks first and writes then; its objects are the process's, so the lock is too.
+    _creating: ClassVar = threading.Lock()
+
+    def create(self, key: str, data: bytes | Path) -> bool:
+        with self._creating:
+            return super().create(key, data)
+
+
+class S3(Remote):
+    """S3 and what speaks its language. Endpoint and credentials come from the standard AWS environment."""
+
+    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
+        super().__init__(fs, root)
+        self._bucket, _, folder = self._root.partition("/")
+        self._folder = f"{folder}/" if folder else ""
+
+    def put(self, key: str, data: bytes | Path) -> None:
+        with _as_os_errors():
+            self._fs.pipe_file(self._path(key), _bytes(data), **_headers(key))
+
+    def create(self, key: str, data: bytes | Path) -> bool:
+        with _as_os_errors():
+            return self._create(key, _bytes(data), tries=_CREATE_TRIES)
+
+    def get(self, key: str) -> bytes:
+        with _as_os_errors():
+            return super().get(key)
+
+    def exists(self, key: str) -> bool:
+        # Not fs.info: that takes a prefix of other keys for a folder, with a second request.
+        with _as_os_errors():
+            try:
+                self._call("head_object", Key=self._folder + key)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        # Not fs.find: that holds every key of the run before it gives the first.
+        more: dict[str, str] = {}
+        while True:
+            with _as_os_errors():
+                page = self._call("list_objects_v2", Prefix=self._folder + prefix, **more)
+            for entry in page.get("Contents", ()):
+                yield entry["Key"][len(self._folder) :], int(entry["Size"])
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, keys: Iterable[str]) -> None:
+        # Not fs.rm: that is silent about what could not be removed.
+        names = [{"Key": self._folder + key} for key in keys]
+        for start in range(0, len(names), _DELETE_AT_ONCE):
+            batch = {"Objects": names[start : start + _DELETE_AT_ONCE], "Quiet": True}
+            with _as_os_errors():
+                failed = self._call("delete_objects", Delete=batch).get("Errors", ())
+            if failed:
+                code = failed[0].get("Code", "")
+                kind = errno.EACCES if code == "AccessDenied" else errno.EIO
+                raise OSError(kind, f"{code}: {len(failed)} objects remain, the first {failed[0].get('Key')}")
+
+    def _create(self, key: str, data: bytes, *, tries: int) -> bool:
+        try:
+            # In one request whatever its size: Ceph ignores the condition on an upload in parts.
+            self._fs.pipe_file(
+                self._path(key), data, mode="create", chunksize=_MAX_PUT_BYTES, **_headers(key)
+            )
+        except FileExistsError:
+            return False
+        except OSError as e:
+            code = _code(e)
+            if code in {"PreconditionFailed", "412"}:  # s3fs knows only AWS's own form of this answer
+                return False
+            if code == "ConditionalRequestConflict" and tries > 1:  # another writer, at the same instant
+                return self._create(key, data, tries=tries - 1)
+            raise
+        return True
+
+    def _call(self, method: str, **arguments: object) -> Any:
+        return self._fs.call_s3(method, Bucket=self._bucket, **arguments)
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """S3's own errors as the OSErrors they amount to, each with the code that S3 gave."""
+    from aiohttp import ClientError as HttpError
+    from botocore import exceptions as boto  # type: ignore[import-untyped]
+
+    no_credentials = (
+        boto.NoCredentialsError,
+        boto.PartialCredentialsError,
+        boto.CredentialRetrievalError,
+        boto.TokenRetrievalError,
+        boto.ProfileNotFound,
+    )
+    try:
+        yield
+    except OSError as e:
+        code = _code(e)
+        if code:
+            raise OSError(_ERRNO_OF_CODE.get(code, e.errno or _errno_of(e)), code) from e
+        raise
+    except no_credentials as e:
+        raise PermissionError(errno.EACCES, _line(e)) from e
+    except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
+        raise ConnectionError(errno.EHOSTUNREACH, _line(e)) from e
+    except boto.BotoCoreError as e:
+        raise OSError(errno.EINVAL, _line(e)) from e
+
+
+_ERRNO_OF_CODE = {
+    "QuotaExceeded": errno.EDQUOT,
+    "InsufficientStorage": errno.ENOSPC,
+    "XMinioStorageFull": errno.ENOSPC,
+    "InternalError": errno.EHOSTUNREACH,
+    "ServiceUnavailable": errno.EHOSTUNREACH,
+    "SlowDown": errno.EHOSTUNREACH,
+}
+
+
+def _errno_of(e: OSError) -> int:
+    # s3fs raises these three with a message only; the number chooses the class of what we raise.
+    if isinstance(e, FileNotFoundError):
+        return errno.ENOENT
+    if isinstance(e, PermissionError):
+        return errno.EACCES
+    return errno.ETIMEDOUT if isinstance(e, TimeoutError) else errno.EIO
+
+
+def _code(e: OSError) -> str:
+    """S3's word for what went wrong ("NoSuchBucket"); empty when S3 never answered."""
+    response = getattr(e.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _headers(key: str) -> dict[str, str]:
+    known = _CONTENT_TYPES.get(PurePosixPath(key).suffix)
+    return {"ContentType": known} if known else {}
+
+
+def _bytes(data: bytes | Path) -> bytes:
+    return data.read_bytes() if isinstance(data, Path) else data
+
+
+def _line(e: Exception) -> str:
+    return " ".join(str(e).split())
