@@ -94,18 +94,8 @@ def as_json(summary: Summary) -> dict[str, object]:
 def show(console: Console, summary: Summary, *, where: str, winners: str | None) -> None:
     """The closing table, and where the winners are."""
     table = Table(box=box.SIMPLE, title=f"{summary.name}: {where}", title_justify="left", title_style="bold")
-    for column in (
-        "model",
-        "takes",
-        "kept",
-        "rejected",
-        "failed",
-        "accept",
-        "mean score",
-        "render s",
-        "cost",
-    ):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    for column in ("model", "takes", "kept", "rejected", "failed", "accept", "score", "render s", "cost"):
+        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
     for name, model in sorted(summary.models.items()):
         table.add_row(
             Text(name),
