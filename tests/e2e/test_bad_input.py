@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from runs import write_job, write_stills
+from small_runs import write_job, write_stills
 
 from farm.cli import BAD_INPUT, call
 

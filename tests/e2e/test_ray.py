@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from runs import essence, farm, takes, write_job
+from small_runs import essence, farm, takes, write_job
 
 from farm.cli import DONE, INTERRUPTED, SHORT
 

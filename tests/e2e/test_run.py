@@ -9,7 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from runs import farm, job_json, takes, write_job, write_stills
+from small_runs import farm, job_json, takes, write_job, write_stills
 
 from farm.cli import BAD_INPUT, DONE, SHORT, call
 
