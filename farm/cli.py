@@ -159,11 +159,11 @@ def _fail(error: FarmError, code: int, advice: str = "") -> int:
 
 def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What no one foresaw is shown whole; its exit code says that the farm failed, not that shots were weak."""
-    traceback.print_exception(kind, error, trace)
-    print(
-        "farm: a fault of the farm itself (what is finished is safe; the same command resumes)",
-        file=sys.stderr,
-    )
+    interrupted = issubclass(kind, KeyboardInterrupt)
+    if not interrupted:
+        traceback.print_exception(kind, error, trace)
+    what = "interrupted" if interrupted else "a fault of the farm itself"
+    print(f"farm: {what} (what is finished is safe; the same command resumes)", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED if issubclass(kind, KeyboardInterrupt) else BROKEN)
+    os._exit(INTERRUPTED if interrupted else BROKEN)

@@ -88,6 +88,8 @@ def _tell(model: type[Any], place: Place, error: Any) -> str:
             if fields
             else f"{written}: unknown key"
         )
+    if kind == "invalid_key":
+        return f"{written}: no key; keys are texts: put it in quotes"
     if kind == "missing":
         return f"{written}: is required"
     if kind == "literal_error":

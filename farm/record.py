@@ -43,6 +43,8 @@ class RunRecord:
         self._manifest.add(outcome)
 
     def commit(self, outcome: Outcome) -> None:
+        if outcome.take_id in self._manifest:
+            return  # a still that is refused as it was in an earlier session, though it was whole in between
         self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
         self._manifest.add(outcome)
 
@@ -68,20 +70,27 @@ class RunRecord:
             self._reports = []
 
 
-def close_run(blobs: Blobs, name: str, shots: int | None, spent_usd: float, ended: str) -> Summary:
+def spent_before(blobs: Blobs) -> float:
+    """What the sessions of a run that came to an end cost, idle workers included; in $, 0 before the first."""
+    if not blobs.exists(layout.SUMMARY):
+        return 0.0
+    return float(json.loads(blobs.get(layout.SUMMARY))["spent_usd"])
+
+
+def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ended: str) -> Summary:
     """Circles the best takes of all that the manifest holds, and writes selects and summary."""
     write_selects(blobs, selects(blobs))
-    summary = read_summary(blobs, name, shots)
+    summary = read_summary(blobs, name, pairs)
     body = as_json(summary) | {"ended": ended, "spent_usd": spent_usd}
     blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
     return summary
 
 
-def read_summary(blobs: Blobs, name: str, shots: int | None) -> Summary:
+def read_summary(blobs: Blobs, name: str, pairs: int | None) -> Summary:
     """The summary of what the store holds now."""
     takes = _takes(blobs, COLUMNS)
     verdicts = pa.chunked_array([pa.array([select.verdict.value for select in selects(blobs)], pa.string())])
-    return summarize(name, takes, verdicts, shots)
+    return summarize(name, takes, verdicts, pairs)
 
 
 def selects(blobs: Blobs) -> Iterator[Select]:

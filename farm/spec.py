@@ -4,6 +4,7 @@ Invariant: a Job that exists is consistent in itself; what only the world can te
 checked by the rooms that own it.
 """
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from farm.errors import InputError
 from farm.values import Scalar
 
 MAX_TAKES = 64  # a shot's takes are one 64-bit mask in the ledger
+_SIZE = re.compile(r"native|480p|720p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3}")
 
 
 def _rate(value: object) -> Fraction:
@@ -74,10 +76,17 @@ class TakesSpec(Document):
 class RenderSpec(Document):
     seconds: float | None = Field(None, gt=0, le=60)
     frames: int | None = Field(None, ge=2, le=1800)
-    size: str = Field("native", pattern=r"^(native|480p|720p|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")
+    size: str = "native"
     steps: int | None = Field(None, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, le=100)
     fps: Rate | None = None
+
+    @field_validator("size")
+    @classmethod
+    def _known_size(cls, size: str) -> str:
+        if not _SIZE.fullmatch(size):
+            raise ValueError("expected native, 480p, 720p or WIDTHxHEIGHT such as 1280x720")
+        return size
 
     @model_validator(mode="after")
     def _one_length(self) -> "RenderSpec":

@@ -94,9 +94,9 @@ def _profile(data: bytes | None, mode: str) -> ImageCms.ImageCmsProfile | None:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(BytesIO(data))
-    except (OSError, ImageCms.PyCMSError):
+        space = str(profile.profile.xcolor_space).strip()
+    except (OSError, UnicodeDecodeError, ImageCms.PyCMSError):
         return None
-    space = str(profile.profile.xcolor_space).strip()
     return profile if _MODE_OF_SPACE.get(space) == mode else None
 
 

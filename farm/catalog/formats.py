@@ -36,10 +36,12 @@ _PATTERNS: tuple[tuple[bytes, str], ...] = (
     (rb"....ftyp(avif|avis)", "AVIF"),
     (rb"....ftyp(mif1|msf1|miaf).{4}(....)*?avi[fs]", "AVIF"),
 )
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes by type
 _EXTENTS = (273, 279, 324, 325)  # TIFF tags: offsets and lengths of strips, then of tiles
+_MAX_STRIPS = 100_000
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (rb"....ftyp(heic|heix|hevc|mif1|msf1)", "HEIC"),
-    (rb"....ftyp", "a video"),
+    (rb"....ftyp.{4}", "a video"),
     (rb"8BPS", "a Photoshop file"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript"),
     (rb"%PDF", "a PDF"),
@@ -104,7 +106,7 @@ def is_cut(data: bytes, name: str) -> bool:
     if name == "BMP":
         return int.from_bytes(data[2:6], "little") > len(data)
     if name == "TIFF":
-        return _strips_end(data) > len(data)
+        return _pages_end(data) > len(data)
     return name == "AVIF" and _boxes_end(data) > len(data)
 
 
@@ -121,7 +123,7 @@ def _boxes_end(data: bytes) -> int:
     return end + 8 if end < len(data) else end
 
 
-def _strips_end(data: bytes) -> int:
+def _pages_end(data: bytes) -> int:
     """Where the first page of a TIFF ends by its directory (of a BigTIFF: unknown, 0)."""
     order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
 
@@ -134,13 +136,20 @@ def _strips_end(data: bytes) -> int:
     end = start + 2 + 12 * number(start, 2)
     found: dict[int, list[int]] = {}
     for entry in range(start + 2, min(end, len(data)), 12):
-        tag, size, count = number(entry, 2), {3: 2, 4: 4}.get(number(entry + 2, 2), 0), number(entry + 4, 4)
-        if tag in _EXTENTS and size and count * size <= len(data):
-            at = entry + 8 if count * size <= 4 else number(entry + 8, 4)
-            end = max(end, at + count * size)
+        tag, size, count = number(entry, 2), _TIFF_SIZES.get(number(entry + 2, 2), 0), number(entry + 4, 4)
+        at = entry + 8 if count * size <= 4 else number(entry + 8, 4)
+        end = max(end, at + count * size)
+        # A broken count may be anything.
+        if (
+            tag in _EXTENTS
+            and tag not in found
+            and size
+            and count <= _MAX_STRIPS
+            and at + count * size <= len(data)
+        ):
             found[tag] = [number(at + i * size, size) for i in range(count)]
-    for offsets, counts in (_EXTENTS[:2], _EXTENTS[2:]):
-        end = max([end, *map(sum, zip(found.get(offsets, []), found.get(counts, []), strict=False))])
+    for where, lengths in (_EXTENTS[:2], _EXTENTS[2:]):
+        end = max([end, *map(sum, zip(found.get(where, []), found.get(lengths, []), strict=False))])
     return end
 
 

@@ -24,10 +24,10 @@ def id_fault(name: str) -> str | None:
     if not name:
         return f"is empty; allowed: 1 to {MAX_ID_CHARS} characters"
     if len(name) > MAX_ID_CHARS:
-        return f"has {len(name)} characters ({printable(name[:40])}...); allowed: 1 to {MAX_ID_CHARS}"
+        return f"has {len(name)} characters; allowed: 1 to {MAX_ID_CHARS}"
     if found := _NOT_IN_IDS.search(name):
         odd = f"U+{ord(found.group()):04X}"
-        return f"'{printable(name)}' holds the character {odd}; allowed: any text without control characters"
+        return f"holds the character {odd}; allowed: any text without control characters"
     return None
 
 
@@ -35,7 +35,7 @@ def checked_id(text: str, *, where: str) -> str:
     """The id without the white space around it. Raises InputError naming `where`."""
     name = text.strip()
     if fault := id_fault(name):
-        raise InputError(f"{where}: the id {fault}")
+        raise InputError(f"{where}: the id '{printable(name[:40])}{'...' * (len(name) > 40)}' {fault}")
     return name
 
 

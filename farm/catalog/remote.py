@@ -69,10 +69,6 @@ def filesystem(place: str) -> tuple[fsspec.AbstractFileSystem, str]:
     if "::" in place:
         raise BadUrl("chained URLs (::) cannot be read; give one URL")
     scheme = place.partition("://")[0].lower()
-    if scheme not in fsspec.available_protocols():
-        raise BadUrl(
-            f"no way to read {scheme}://; allowed: local paths, s3://, https:// and what else fsspec knows"
-        )
     try:
         system, inside = fsspec.core.url_to_fs(place)
     except ImportError as e:
@@ -82,7 +78,7 @@ def filesystem(place: str) -> tuple[fsspec.AbstractFileSystem, str]:
         raise InputError(f"{shown(place)}: {scheme}:// needs another package: {how}") from None
     except ValueError:
         raise BadUrl(
-            f"no way to read {scheme}:// here; allowed: local paths, s3://, https:// and what else fsspec knows"
+            f"no way to read {scheme}://; allowed: local paths, s3://, https:// and what else fsspec knows"
         ) from None
     if not inside.strip("/") and scheme != "memory":
         raise BadUrl("names no bucket or host")

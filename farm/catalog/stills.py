@@ -90,10 +90,13 @@ def decode(data: bytes) -> Pixels:
         image = decoders()[name](BytesIO(data))
         _check_size(*image.size)
         image.load()
-        # Only TIFFs are turned by their decoder.
-        turn = None if name == "TIFF" else _UPRIGHT.get(_orientation(image))
-        final = to_srgb(image)
     except _DECODER_ERRORS as e:
+        raise _refusal(e, data, name) from e
+    # Only TIFFs are turned by their decoder.
+    turn = None if name == "TIFF" else _UPRIGHT.get(_orientation(image))
+    try:
+        final = to_srgb(image)
+    except (OSError, ValueError) as e:
         raise _refusal(e, data, name) from e
     return np.array(final if turn is None else final.transpose(turn))
 
