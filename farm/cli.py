@@ -85,6 +85,31 @@ def _status(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _score(options: argparse.Namespace) -> int:
+    from fractions import Fraction
+
+    from rich.console import Console
+
+    from farm.clips import cut, judge
+    from farm.report.clips_table import show
+    from farm.score.score import StillReferenceScorer
+
+    judged = judge(
+        options.clips,
+        StillReferenceScorer(),
+        still=options.still,
+        seconds=options.seconds,
+        accept=options.accept,
+        frame_rate=Fraction(options.fps).limit_denominator(1001),
+    )
+    written = cut(judged, options.cut) if options.cut else []
+    if options.json:
+        _print_json({"clips": [one.as_json() for one in judged]})
+    else:
+        show(Console(), [one.as_json() for one in judged], written)
+    return DONE
+
+
 def _models(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -128,6 +153,24 @@ def _parser() -> argparse.ArgumentParser:
     status = _command(commands, "status", _status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
 
+    score = _command(
+        commands, "score", _score, "judges, ranks and cuts clips of any origin like the farm's own takes"
+    )
+    score.add_argument("clips", metavar="CLIP", nargs="+", help="a video file, or a folder of frames")
+    score.add_argument(
+        "--still", metavar="IMAGE", help="the still the clips were made from (default: first frames)"
+    )
+    score.add_argument("--cut", metavar="DIR", type=Path, help="writes the best window of each clip here")
+    score.add_argument(
+        "--seconds", type=_positive, default=2.0, help="length of the best window (default: 2)"
+    )
+    score.add_argument(
+        "--accept", type=_share, default=0.7, help="score from which a clip is accepted (default: 0.7)"
+    )
+    score.add_argument(
+        "--fps", type=_positive, default=24.0, help="frame rate of folders of frames (default: 24)"
+    )
+
     _command(commands, "models", _models, "the models that a job can name")
     return parser
 
@@ -145,6 +188,24 @@ def _job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", type=Path, help="a job file (YAML)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                         help="sets any value of the job, such as takes.max=6; may be repeated")  # fmt: skip
+
+
+def _positive(text: str) -> float:
+    return _number(text, 1e-3, 1000)
+
+
+def _share(text: str) -> float:
+    return _number(text, 0, 1)
+
+
+def _number(text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from {low:g} to {high:g}")
+    return value
 
 
 def _print_json(value: object) -> None:

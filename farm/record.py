@@ -11,17 +11,19 @@ from itertools import groupby
 import pyarrow as pa
 
 from farm.clock import Clock
+from farm.errors import StoreError
 from farm.ids import sha256_hex
 from farm.report.summary import COLUMNS, Summary, as_json, summarize
 from farm.score.verdict import circle
 from farm.store import layout
 from farm.store.blobs import Blobs
-from farm.store.manifest import Manifest, encode_outcome, read_takes, takes_schema
+from farm.store.manifest import FLUSH_EVERY_S, Manifest, encode_outcome, read_takes, takes_schema
 from farm.store.selects import write_selects
 from farm.store.stills import read_stills, write_stills_part
 from farm.values import Outcome, Select, Status, StillReport
 
 _STILLS_A_PART = 1000
+_PAUSES_S = (1.0, 5.0, 20.0)  # between tries on a store that refuses
 
 # What circling a take needs to know of it.
 _SELECT_COLUMNS = ("still_id", "motion_id", "model", "seed", "take_id", "status", "score", "accepted", "attempt",
@@ -37,6 +39,9 @@ class RunRecord:
         self._extra = extra
         self._clock = clock
         self._reports: list[StillReport] = []
+        self._oldest_s = 0.0  # when the first of the reports was made
+        self._refusals = 0  # of the store, in a row
+        self._quiet_until_s = 0.0
         self._told, self._parts = _stills_told(blobs)
 
     def add(self, outcome: Outcome) -> None:
@@ -49,14 +54,30 @@ class RunRecord:
         self._manifest.add(outcome)
 
     def saw(self, report: StillReport) -> None:
-        key = _told_as(report)
-        if key not in self._told:
-            self._reports.append(report)
-        if len(self._reports) >= _STILLS_A_PART:
-            self._write_stills()
+        if _told_as(report) in self._told:
+            return
+        if not self._reports:
+            self._oldest_s = self._clock.monotonic_s()
+        self._reports.append(report)
 
     def flush_due(self) -> None:
-        self._manifest.flush_due()
+        """Writes what has waited long enough. Raises StoreError when the store has refused several times in a row."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._quiet_until_s:
+            return
+        try:
+            # A driver that is killed loses what waits here, and what is settled is not looked at again.
+            waited_s = now_s - self._oldest_s if self._reports else 0.0
+            if len(self._reports) >= _STILLS_A_PART or waited_s >= FLUSH_EVERY_S:
+                self._write_stills()
+            self._manifest.flush_due()
+        except StoreError:
+            if self._refusals >= len(_PAUSES_S):
+                raise
+            self._quiet_until_s = now_s + _PAUSES_S[self._refusals]
+            self._refusals += 1
+        else:
+            self._refusals = 0
 
     def flush(self) -> None:
         """Everything that is known is in the store when this returns."""

@@ -2,9 +2,10 @@
 
 Invariant: a row counts for the take whose identity it has. A still that was refused is looked at again, and is a new
 one if it was mended; a still whose takes were rendered and that is another picture now is refused, not mixed in.
+Stills are numbers here, so the catalog must not change between the count and the run.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from farm.catalog.stills import probe
 from farm.dispatch.board import Board
+from farm.dispatch.gate import seen
+from farm.errors import BrokenFarm, InputError
 from farm.plan.grid import ShotFinder
 from farm.plan.planning import Plan
 from farm.store.blobs import Blobs
@@ -53,10 +56,26 @@ class Recovered:
 
         return guarded
 
+    def in_order(self, stills: Iterable[Still]) -> Iterator[Still]:
+        """The catalog's stills, each the one that its number on the board means. Raises BrokenFarm at another."""
+        for number, still in enumerate(stills):
+            if self.finder is not None and self.finder.still(still.id) != number:
+                raise BrokenFarm(f"{still.where}: the catalog changed while the run began")
+            yield still
+
 
 def recover(plan: Plan, manifest: Manifest, blobs: Blobs) -> Recovered:
-    """Gathers the outcomes that are in the store, and marks on a board what they settle."""
-    manifest.recover()
+    """Gathers the outcomes that are in the store, and marks on a board what they settle.
+
+    Raises InputError for an outcome that the manifest's columns cannot hold, and as `Manifest.recover` does.
+    """
+    try:
+        manifest.recover()
+    except ValueError as e:
+        raise InputError(
+            f"{blobs.url}/{e}: the catalog's columns are not those that takes of this run were rendered with; set "
+            "them back, or give another output"
+        ) from e
     board = Board(plan.grid.shots)
     finder: ShotFinder | None = None
     prints = np.zeros(0, dtype=np.uint64)
@@ -77,23 +96,26 @@ def recover(plan: Plan, manifest: Manifest, blobs: Blobs) -> Recovered:
                 continue
             board.settle(shot, take, Status(row["status"]))
             prints[plan.grid.still_of(shot)] = fingerprint(row["still_sha256"])
+    known = Recovered(board, spent_usd, finder, prints)
     if refused:
-        _settle_refused(plan, board, refused)
-    return Recovered(board, spent_usd, finder, prints)
+        _settle_refused(plan, known, refused)
+    return known
 
 
 def fingerprint(sha256: str | None) -> int:
     return int(sha256[:16], 16) if sha256 else 0
 
 
-def _settle_refused(plan: Plan, board: Board, refused: Iterable[tuple[int, int, str]]) -> None:
+def _settle_refused(plan: Plan, known: Recovered, refused: Iterable[tuple[int, int, str]]) -> None:
     """Refused takes stay settled while their still is the same broken file."""
     wanted: dict[int, list[tuple[int, int, str]]] = {}
     for shot, take, sha256 in refused:
         wanted.setdefault(plan.grid.still_of(shot), []).append((shot, take, sha256))
-    stills = (still for number, still in enumerate(plan.catalog.stills()) if number in wanted)
+    look = known.guarded(probe)
+    stills = enumerate(known.in_order(plan.catalog.stills()))
+    asked = ((number, still) for number, still in stills if number in wanted)
     with ThreadPoolExecutor(max_workers=4) as threads:
-        for number, report in zip(sorted(wanted), threads.map(probe, stills), strict=True):
+        for number, report in threads.map(lambda one: (one[0], seen(one[1], look)), asked):
             for shot, take, sha256 in wanted[number]:
                 if (report.sha256 or "") == sha256 and report.verdict is Gate.REFUSE:
-                    board.settle(shot, take, Status.FAILED, hopeless=True)
+                    known.board.settle(shot, take, Status.FAILED, hopeless=True)

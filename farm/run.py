@@ -9,7 +9,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -28,9 +28,10 @@ from farm.dispatch.takes import TakesRule
 from farm.errors import BrokenFarm, InputError, Interrupted
 from farm.ids import canonical
 from farm.plan.planning import Plan, make_plan
-from farm.record import RunRecord, close_run, read_summary
+from farm.record import RunRecord, close_run, read_summary, spent_before
 from farm.recovery import Recovered, recover
 from farm.redact import redact
+from farm.report.console import Terminal
 from farm.report.progress import Progress
 from farm.report.summary import Summary, as_json, show
 from farm.report.tally import Tally
@@ -50,9 +51,11 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
 
     Raises InputError before anything is written, Interrupted and BrokenFarm when it can be resumed, StoreError.
     """
-    console = Console(stderr=as_json)
+    console = Terminal(stderr=as_json)
     clock = SystemClock()
     plan = make_plan(job, job_path)
+    if pool != "inline" and job.output.startswith("memory:"):
+        raise InputError(f"{job_path}: output={job.output}: lives in one process only; use --pool inline")
     blobs = Blobs.open(job.output)
     blobs.check_writable()
     description = describe(plan)
@@ -60,6 +63,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
     scorer = StillReferenceScorer()
     manifest = Manifest(blobs, takes_schema(scorer.dimensions, plan.extra), clock)
     known = recover(plan, manifest, blobs)
+    known = replace(known, spent_usd=max(known.spent_usd, spent_before(blobs)))
     finish, spent_usd = Finish("done"), known.spent_usd
     rule = TakesRule(job.takes.min, job.takes.max)
     if not known.board.is_done(rule):
@@ -76,7 +80,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
             if not begun:
                 blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())
             finish, spent_usd = _drive(plan, known, rule, workers, manifest, blobs, console, clock)
-    summary = close_run(blobs, job.name, plan.grid.shots, spent_usd, finish.reason)
+    summary = close_run(blobs, job.name, plan.grid.pairs, spent_usd, finish.reason)
     _report(console, summary, finish, blobs, as_json_too=as_json)
     return summary.is_clean and finish.reason == "done"
 
@@ -84,16 +88,17 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
 def show_status(url: str, *, as_json: bool) -> None:
     """How a run stands, from its store alone. Raises InputError where there is no run."""
     blobs = Blobs.open(url)
-    if not blobs.exists(layout.JOB):
+    job = _begun_with(blobs)
+    if job is None:
         raise InputError(f"{blobs.url}: no run here (there is no {layout.JOB}); give the output of a job")
-    job = json.loads(blobs.get(layout.JOB))
-    summary = read_summary(blobs, job["name"], None)
+    summary = read_summary(blobs, str(job["name"]), None)
     ended = json.loads(blobs.get(layout.SUMMARY))["ended"] if blobs.exists(layout.SUMMARY) else "not yet"
     if as_json:
         print(json.dumps(_as_json(summary) | {"ended": ended}, indent=2, ensure_ascii=False))
         return
-    console = Console()
-    show(console, summary, where=blobs.url, winners=_place(blobs, layout.SELECTS))
+    console = Terminal()
+    winners = _place(blobs, layout.SELECTS) if blobs.exists(layout.SELECTS) else None
+    show(console, summary, where=blobs.url, winners=winners)
     console.print(Text(f"ended: {ended}"))
 
 
@@ -115,9 +120,9 @@ _as_json = as_json
 
 def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) -> bool:
     """Whether this run was begun before. Raises InputError when it was begun with another job."""
-    if not blobs.exists(layout.JOB):
+    before = _begun_with(blobs)
+    if before is None:
         return False
-    before = json.loads(blobs.get(layout.JOB))
     for key in _DECISIVE:
         there, here = canonical(before.get(key)), canonical(json.loads(canonical(description[key])))
         if there != here:
@@ -126,6 +131,19 @@ def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) ->
                 "fixed: set it back, or give another output"
             )
     return True
+
+
+def _begun_with(blobs: Blobs) -> dict[str, object] | None:
+    """The job.json of a run, None where there is none. Raises InputError where it is somebody else's."""
+    if not blobs.exists(layout.JOB):
+        return None
+    try:
+        job = json.loads(blobs.get(layout.JOB))
+    except ValueError:
+        job = None
+    if not isinstance(job, dict) or "name" not in job:
+        raise InputError(f"{blobs.url}/{layout.JOB}: was not written by farm; give another output")
+    return job
 
 
 @contextmanager
@@ -173,7 +191,7 @@ def _drive(
     ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, session=session)
     record = RunRecord(blobs, manifest, plan.extra, clock)
     progress = Progress(console, tally)
-    gate = Gate(plan.catalog.stills(), known.guarded(probe))
+    gate = Gate(known.in_order(plan.catalog.stills()), known.guarded(probe))
     driver = Driver(
         grid=plan.grid,
         ledger=ledger,

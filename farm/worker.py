@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farm import __version__
@@ -42,7 +42,7 @@ _STILLS_KEPT = 4  # decoded stills in memory: neighbouring tasks share theirs
 class Bench:
     """What every worker of a run is told once; picklable. `output` may hold credentials and is never shown."""
 
-    output: str
+    output: str = field(repr=False)
     models: tuple[Model, ...]
     trim_s: float
     accept: float

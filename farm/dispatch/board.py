@@ -5,6 +5,7 @@ a grid of ten million takes starts as small as one of ten.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farm.dispatch import takes
 from farm.values import Status
@@ -50,8 +51,14 @@ class Board:
         return int(missing[(self._flags & self._HOPELESS) == 0].sum())
 
     def is_done(self, rule: takes.TakesRule) -> bool:
-        """Whether no shot deserves another take: the same question as `due`, for all shots at once."""
+        """Whether no shot deserves another take."""
+        return not self.unfinished(rule, 0, len(self)).any()
+
+    def unfinished(self, rule: takes.TakesRule, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which of the shots from `start` to `stop` deserve another take: what `due` says, for many at once."""
+        masks, flags = self._masks[start:stop], self._flags[start:stop]
         first = np.uint64((1 << rule.min) - 1)
-        tried_out = (self._flags & self._ACCEPTED > 0) | (np.bitwise_count(self._masks) >= rule.max)
-        closed = ((self._masks & first) == first) & tried_out
-        return bool((closed | (self._flags & self._HOPELESS > 0)).all())
+        tried_out = (flags & self._ACCEPTED > 0) | (np.bitwise_count(masks) >= rule.max)
+        closed = ((masks & first) == first) & tried_out
+        unfinished: NDArray[np.bool_] = ~(closed | (flags & self._HOPELESS > 0))
+        return unfinished

@@ -17,6 +17,7 @@ from farm.dispatch.events import (
     OpenStill,
     RefuseShot,
     Render,
+    Standing,
     StartWorker,
     StillOpened,
     StillRefused,
@@ -26,7 +27,7 @@ from farm.dispatch.events import (
     Tick,
 )
 from farm.dispatch.gate import Gate
-from farm.dispatch.ledger import Ledger, Standing
+from farm.dispatch.ledger import Ledger
 from farm.dispatch.pool import Pool
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid

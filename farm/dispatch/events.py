@@ -63,11 +63,11 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class TakeSettled:
-    """The outcome of a lease is safe in the store."""
+    """The outcome of a lease is safe in the store. `take_s`: what it took its worker, rendering and finishing."""
 
     lease: Lease
     status: Status
-    render_s: float | None = None
+    take_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +158,20 @@ class Finish:
 Instruction: TypeAlias = (
     OpenStill | CloseStill | StartWorker | StopWorker | Render | RefuseShot | GiveUp | Finish
 )
+
+
+# --- what can be asked ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a run stands, for those who look on. Counts of shots and takes include earlier sessions."""
+
+    shots: int
+    shots_accepted: int
+    takes_settled: int
+    takes_waiting: int  # a lower bound: a shot may yet deserve more
+    in_flight: int
+    workers_ready: int
+    workers_starting: int
+    spent_usd: float

@@ -1,23 +1,40 @@
 """The gate as the driver uses it: stills are read beside the run, in the grid's order, a few at a time.
 
-Invariant: what is held is what is open; a still that no shot needs any more is forgotten.
+Invariants
+- What is held is what is open; a still that no shot needs any more is forgotten.
+- A still that cannot be reached is tried again, then refused as unreachable, so that one dead host does not end the
+  night; many of them in a row are an outage, which does: nothing is known of those stills.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from farm.errors import BrokenFarm
+from farm.errors import BrokenFarm, InputError, StoreError
+from farm.values import Gate as Verdict
 from farm.values import Still, StillReport
 
+UNREACHABLE = "still_unreachable"
 _THREADS = 4  # reading waits for the store, decoding for a core: a few of each
+_PAUSES_S = (1.0, 5.0, 20.0)  # between looks at a still that cannot be reached
+_OUTAGE = 32  # stills in a row that cannot be reached; more than can pile up at the gate where only some hosts are dead
 
 
 class Gate:
     """`stills` streams the catalog in the grid's order; `look` reads, hashes and decodes one still."""
 
-    def __init__(self, stills: Iterator[Still], look: Callable[[Still], StillReport]) -> None:
+    def __init__(
+        self,
+        stills: Iterator[Still],
+        look: Callable[[Still], StillReport],
+        *,
+        pauses_s: Sequence[float] = _PAUSES_S,
+    ) -> None:
         self._stills = enumerate(stills)
         self._look = look
+        self._pauses_s = pauses_s
+        self._closing = threading.Event()
+        self._unreached = 0  # in a row
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="farm-gate")
         self._looking: dict[Future[StillReport], int] = {}
         self._seen: dict[int, StillReport] = {}
@@ -27,17 +44,24 @@ class Gate:
         return bool(self._looking)
 
     def open(self, still: int) -> None:
-        """Begins to look at a still; numbers only ever go up."""
-        for number, row in self._stills:
-            if number == still:
-                self._looking[self._threads.submit(self._look, row)] = still
-                return
+        """Begins to look at a still; numbers only ever go up. Raises BrokenFarm where the catalog broke off."""
+        try:
+            for number, row in self._stills:
+                if number == still:
+                    self._looking[self._threads.submit(self._patiently, row)] = still
+                    return
+        except InputError as e:
+            raise BrokenFarm(str(e)) from e  # it was checked before; now the run has begun
         raise BrokenFarm(f"the catalog ended before still {still}: it became shorter while it was read")
 
     def poll(self) -> list[tuple[int, StillReport]]:
-        """The stills that were seen since the last call."""
+        """The stills that were seen since the last call. Raises StoreError in an outage, and BrokenFarm."""
         done = [future for future in self._looking if future.done()]
         reports = sorted((self._looking.pop(future), future.result()) for future in done) if done else []
+        for _, report in reports:
+            self._unreached = self._unreached + 1 if report.kind == UNREACHABLE else 0
+            if self._unreached >= _OUTAGE:
+                raise StoreError(f"{_OUTAGE} stills in a row: {report.reason}", kind="unreachable")
         self._seen.update(reports)
         return reports
 
@@ -48,4 +72,22 @@ class Gate:
         self._seen.pop(still, None)
 
     def close(self) -> None:
+        self._closing.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _patiently(self, still: Still) -> StillReport:
+        for pause_s in self._pauses_s:
+            report = seen(still, self._look)
+            if report.kind != UNREACHABLE or self._closing.wait(pause_s):
+                return report
+        return seen(still, self._look)
+
+
+def seen(still: Still, look: Callable[[Still], StillReport]) -> StillReport:
+    """What `look` says of a still; one that cannot be reached is refused as that. Raises BrokenFarm."""
+    try:
+        return look(still)
+    except StoreError as e:
+        return StillReport(still, Verdict.REFUSE, None, None, None, None, reason=str(e), kind=UNREACHABLE)
+    except InputError as e:
+        raise BrokenFarm(f"{still.where}: {e}") from e

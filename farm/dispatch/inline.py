@@ -8,6 +8,7 @@ from farm.clock import Clock
 from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
 from farm.dispatch.placement import AHEAD
 from farm.errors import StoreError
+from farm.redact import redact_all
 from farm.values import Blame, Outcome, Task
 from farm.worker import Hello, Worker
 
@@ -66,7 +67,7 @@ class InlinePool:
     def _started(self, name: str, future: Future[tuple[Worker, Hello]]) -> Event:
         error = future.exception()
         if error is not None:
-            return WorkerLost(name, type(error).__name__, str(error))
+            return WorkerLost(name, type(error).__name__, told(error))
         worker, hello = future.result()
         self._workers[name] = worker
         return WorkerReady(name, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h)
@@ -76,12 +77,21 @@ def _ended(lease: Lease, future: Future[Outcome]) -> tuple[Event, Outcome | None
     error = future.exception()
     if error is None:
         outcome = future.result()
-        return TakeSettled(lease, outcome.status, outcome.render_s), outcome
+        return settled(lease, outcome), outcome
     return faulted(lease, error), None
+
+
+def settled(lease: Lease, outcome: Outcome) -> TakeSettled:
+    return TakeSettled(lease, outcome.status, (outcome.render_s or 0.0) + (outcome.finish_s or 0.0))
 
 
 def faulted(lease: Lease, error: BaseException) -> TakeFaulted:
     """What an exception that ended a take says of who is to blame."""
     if isinstance(error, StoreError):
         return TakeFaulted(lease, Blame.STORE, error.kind, str(error))
-    return TakeFaulted(lease, Blame.WORKER, type(error).__name__, " ".join(str(error).split())[:300])
+    return TakeFaulted(lease, Blame.WORKER, type(error).__name__, told(error))
+
+
+def told(error: BaseException) -> str:
+    """An error in one line without secrets, for it may come from any library and goes into the manifest."""
+    return redact_all(" ".join(str(error).split()))[:300]

@@ -24,6 +24,7 @@ from farm.dispatch.events import (
     OpenStill,
     RefuseShot,
     Render,
+    Standing,
     StartWorker,
     StillOpened,
     StillRefused,
@@ -54,20 +55,6 @@ class Limits:
     stills_ahead: int = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a run stands, for those who look on. Counts of shots and takes include earlier sessions."""
-
-    shots: int
-    shots_accepted: int
-    takes_settled: int
-    takes_waiting: int  # a lower bound: a shot may yet deserve more
-    in_flight: int
-    workers_ready: int
-    workers_starting: int
-    spent_usd: float
-
-
 @dataclass(slots=True)
 class _Worker:
     ready: bool = False
@@ -96,7 +83,9 @@ class Ledger:
         self._faults: dict[Cell, list[retry.Fault]] = {}
         self._workers: dict[str, _Worker] = {}
         self._started = 0
+        self._rule = rule
         self._failed_starts = self._store_faults = self._faults_in_a_row = 0
+        self._start_trouble = ""
         self._ending: Finish | None = None
 
     def standing(self) -> Standing:
@@ -140,8 +129,8 @@ class Ledger:
             case WorkerLost():
                 yield from self._lose(event)
             case TakeSettled(lease) if self.is_current(lease):
-                self._store_faults = self._faults_in_a_row = 0
-                self._purse.learn(event.render_s)
+                self._failed_starts = self._store_faults = self._faults_in_a_row = 0
+                self._purse.learn(event.take_s)
                 self._release(lease)
                 yield from self._settle((lease.shot, lease.take), event.status)
             case TakeFaulted(lease) if self.is_current(lease):
@@ -168,8 +157,7 @@ class Ledger:
         self._purse.dismiss(event.worker)
         if not worker.ready and not event.preempted:
             self._failed_starts += 1
-            if self._failed_starts >= self._limits.caps.failed_starts:
-                self._break(f"{self._failed_starts} workers in a row could not start: {event.message}")
+            self._start_trouble = event.message
         fault = None
         if not event.preempted:
             fault = retry.Fault(event.worker, Blame.WORKER, event.kind, event.message)
@@ -193,7 +181,7 @@ class Ledger:
         """A lease that ended without an outcome goes back, or is given up; no fault: nobody is charged."""
         if fault is not None:
             self._faults_in_a_row += 1
-            if self._faults_in_a_row >= self._limits.caps.faults:
+            if self._faults_in_a_row >= self._limits.caps.faults_of(self._limits.workers):
                 self._break(f"{self._faults_in_a_row} faults in a row, the last: {fault.message}")
             faults = self._faults.setdefault(cell, [])
             faults.append(fault)
@@ -229,27 +217,29 @@ class Ledger:
         if not self._out and (self._ending or self._queue.empty):
             yield from self._dismiss(list(self._workers), gently=True)
             self.finished = True
-            yield self._ending or Finish("done")
+            broken = self._ending is not None and self._ending.reason == "broken"
+            # Asked to end, or out of budget, with the last takes that were due: nothing is missing.
+            done = not broken and self._board.is_done(self._rule)
+            yield self._ending if self._ending and not done else Finish("done")
 
     def _dispatch(self) -> Iterator[Instruction]:
         seats = {
-            name: placement.Seat(name, len(worker.leases), worker.still)
+            name: self._seat(name)
             for name, worker in self._workers.items()
             if worker.ready and not worker.leaving
         }
+        held: list[Cell] = []  # takes that wait for a worker of their own
         loading = sum(not worker.ready for worker in self._workers.values())
         for _ in range(len(self._queue.ready)):
             # The last takes are not queued behind others while a worker is about to be free for them.
             ahead = placement.AHEAD if self._queue.waiting > loading else 1
             if all(seat.leases >= ahead for seat in seats.values()):
-                return
+                break
             cell = self._queue.ready.popleft()
             still = self._queue.still_of(cell)
-            faults = self._faults.get(cell, [])
-            shunned = {fault.worker for fault in faults if fault.blame is not Blame.STORE}
-            name = placement.choose(seats.values(), still, shunned, ahead=ahead)
+            name = placement.choose(seats.values(), still, ahead=1 if self._suspect(cell) else ahead)
             if name is None:
-                self._queue.ready.append(cell)
+                held.append(cell)
                 continue
             self._tries[cell] = self._tries.get(cell, 0) + 1
             lease = Lease(*cell, attempt=self._tries[cell], worker=name)
@@ -257,15 +247,28 @@ class Ledger:
             self._out[cell] = lease
             worker.leases.add(lease)
             worker.still = still
-            seats[name] = placement.Seat(name, len(worker.leases), still)
+            seats[name] = self._seat(name)
             yield Render(lease)
+        self._queue.ready.extendleft(reversed(held))
+
+    def _seat(self, name: str) -> placement.Seat:
+        worker = self._workers[name]
+        alone = any(self._suspect((lease.shot, lease.take)) for lease in worker.leases)
+        return placement.Seat(name, placement.AHEAD if alone else len(worker.leases), worker.still)
+
+    def _suspect(self, cell: Cell) -> bool:
+        return retry.suspect(self._faults.get(cell, ()))
 
     def _hire(self) -> Iterator[Instruction]:
         present = [worker for worker in self._workers.values() if not worker.leaving]
         loading = sum(not worker.ready for worker in present)
-        for _ in range(
-            scaling.workers_to_start(self._limits.workers, len(present), loading, self._queue.waiting)
-        ):
+        wanted = scaling.workers_to_start(self._limits.workers, len(present), loading, self._queue.waiting)
+        if wanted and self._failed_starts >= self._limits.caps.failed_starts:
+            # Where others render, the night goes on with them; a start is tried again when they have settled a take.
+            if not present:
+                self._break(f"{self._failed_starts} workers in a row could not start: {self._start_trouble}")
+            return
+        for _ in range(wanted):
             self._started += 1
             name = f"{self._session}{self._started}"
             self._workers[name] = _Worker()

@@ -4,7 +4,7 @@ A worker without work comes before one that would only queue it, and one that al
 before one that must fetch it.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 AHEAD = 2
@@ -23,11 +23,12 @@ class Seat:
     still: int | None
 
 
-def choose(seats: Iterable[Seat], still: int, shunned: Container[str], *, ahead: int = AHEAD) -> str | None:
-    """The worker for a take of `still`, never one of `shunned` (it has failed there); None: nobody has room.
+def choose(seats: Iterable[Seat], still: int, *, ahead: int = AHEAD) -> str | None:
+    """The worker for a take of `still`; None: nobody has room.
 
-    `ahead`: leases a worker may hold, fewer than AHEAD where takes are better kept for workers that are loading.
+    `ahead`: leases a worker may hold, fewer than AHEAD where takes are better kept for workers that are loading,
+    and for a take that is to render alone.
     """
-    free = [seat for seat in seats if seat.leases < ahead and seat.worker not in shunned]
+    free = [seat for seat in seats if seat.leases < ahead]
     best = min(free, key=lambda seat: (seat.leases, seat.still != still), default=None)
     return best.worker if best else None

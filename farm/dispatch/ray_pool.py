@@ -26,15 +26,16 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
     TaskPlacementGroupRemoved,
     TaskUnschedulableError,
+    UnserializableException,
     WorkerCrashedError,
 )
 
 from farm.clock import Clock
-from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
-from farm.dispatch.inline import faulted
+from farm.dispatch.events import Event, Lease, TakeFaulted, WorkerLost, WorkerReady
+from farm.dispatch.inline import faulted, settled, told
 from farm.dispatch.ray_worker import RayWorker, actor_class
 from farm.errors import BrokenFarm, InputError
-from farm.values import Outcome, Task
+from farm.values import Blame, Outcome, Task
 from farm.worker import Bench
 
 # The worker's process or node is gone, or cannot come to be. OutOfMemoryError: Ray's memory monitor killed it.
@@ -83,8 +84,9 @@ class RayPool:
         self._starting[actor.load.remote()] = worker
 
     def render(self, lease: Lease, task: Task) -> None:
-        ref = self._actors[lease.worker].take.remote(task, lease.attempt)
-        self._rendering[ref] = lease
+        actor = self._actors.get(lease.worker)
+        if actor is not None:  # else its WorkerLost was told behind the event that this answers
+            self._rendering[actor.take.remote(task, lease.attempt)] = lease
 
     def stop(self, worker: str, *, gently: bool) -> None:
         self._forget(worker)
@@ -120,6 +122,8 @@ class RayPool:
             yield self._lost(worker, e), None
         except RayTaskError as e:
             yield self._lost(worker, e.cause or e), None
+        except UnserializableException as e:
+            yield self._lost(worker, e), None
         else:
             yield WorkerReady(worker, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h), None
 
@@ -131,8 +135,12 @@ class RayPool:
             yield self._lost(lease.worker, e), None
         except RayTaskError as e:
             yield self._faulted(lease, e), None
+        except UnserializableException as e:
+            # Of an exception that cannot be built again here (many libraries have some), the text ends with its words.
+            last = str(e).strip().rpartition("\n")[2]
+            yield TakeFaulted(lease, Blame.WORKER, type(e).__name__, told(RuntimeError(last))), None
         else:
-            yield TakeSettled(lease, outcome.status, outcome.render_s), outcome
+            yield settled(lease, outcome), outcome
 
     @staticmethod
     def _faulted(lease: Lease, error: RayTaskError) -> TakeFaulted:
@@ -145,10 +153,8 @@ class RayPool:
             # It may be unavailable rather than dead; either way it gets nothing more.
             with contextlib.suppress(*WORKER_GONE):
                 ray.kill(actor, no_restart=True)
-        message = " ".join(str(error).split())[:300]
-        return WorkerLost(
-            worker, type(error).__name__, message, preempted=bool(getattr(error, "preempted", False))
-        )
+        preempted = bool(getattr(error, "preempted", False))
+        return WorkerLost(worker, type(error).__name__, told(error), preempted)
 
     def _forget(self, worker: str) -> None:
         self._starting = {ref: name for ref, name in self._starting.items() if name != worker}

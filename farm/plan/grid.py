@@ -34,6 +34,11 @@ class Grid:
     def shots(self) -> int:
         return self.stills * self.shots_per_still
 
+    @property
+    def pairs(self) -> int:
+        """Stills × motions: what a select is circled for, whichever model made it."""
+        return self.stills * len(self.motions)
+
     def still_of(self, shot: int) -> int:
         return shot // self.shots_per_still
 

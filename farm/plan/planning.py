@@ -15,9 +15,10 @@ from farm.plan.grid import Grid
 from farm.render.families import FAMILIES, resolve
 from farm.spec import Job
 from farm.store.rows import takes_schema
+from farm.store.stills import stills_schema
 
-# Columns of the manifest; a catalog's own column of such a name is carried as `catalog_<name>`.
-RESERVED = frozenset(takes_schema((), pa.schema([])).names)
+# Columns of takes and stills; a catalog's own column of such a name is carried as `catalog_<name>` to both.
+RESERVED = frozenset([*takes_schema((), pa.schema([])).names, *stills_schema(pa.schema([])).names])
 
 
 @dataclass(frozen=True, slots=True)

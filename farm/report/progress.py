@@ -12,8 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from farm.dispatch.events import Event, GiveUp, Instruction, TakeFaulted, WorkerLost
-from farm.dispatch.ledger import Standing
+from farm.dispatch.events import Event, GiveUp, Instruction, Standing, TakeFaulted, WorkerLost
 from farm.report.tally import Tally
 from farm.report.words import duration
 from farm.values import Outcome, Status

@@ -33,10 +33,10 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts over the whole run, all its sessions. `shots` None: the plan is not known here."""
+    """Counts over the whole run, all its sessions. `pairs`: stills × motions, None where the plan is not known."""
 
     name: str
-    shots: int | None
+    pairs: int | None
     selected: int
     none_usable: int
     takes: int
@@ -58,7 +58,7 @@ class Summary:
         return not (self.none_usable or self.failed)
 
 
-def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, shots: int | None) -> Summary:
+def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, pairs: int | None) -> Summary:
     """The summary of all rows of the takes manifest (with COLUMNS) and the verdicts of all selects."""
     failed = takes.filter(pc.equal(takes["status"], "failed"))
     rejected = takes.filter(pc.equal(takes["status"], "rejected"))
@@ -69,7 +69,7 @@ def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, shots: int 
     selects = _counts(verdicts)
     return Summary(
         name=name,
-        shots=shots,
+        pairs=pairs,
         selected=selects.get("selected", 0) + selects.get("override", 0),
         none_usable=selects.get("none_usable", 0),
         takes=len(takes),
@@ -108,8 +108,8 @@ def show(console: Console, summary: Summary, *, where: str, winners: str | None)
     console.print(table)
     shots = f"{summary.selected} circled, {summary.none_usable} with no usable take"
     reached = summary.selected + summary.none_usable
-    if summary.shots is not None and reached < summary.shots:
-        shots += f", {summary.shots - reached} not reached"
+    if summary.pairs is not None and reached < summary.pairs:
+        shots += f", {summary.pairs - reached} not reached"
     lines = [f"shots: {shots}"]
     if summary.shots_refused:
         lines.append(f"{summary.shots_refused} of them have a still that was refused")

@@ -6,8 +6,7 @@ Invariant: it only counts, and its size does not depend on how much there is to 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from farm.dispatch.events import Event, Instruction, TakeFaulted, WorkerLost, WorkerReady
-from farm.dispatch.ledger import Standing
+from farm.dispatch.events import Event, Instruction, Standing, WorkerReady
 from farm.values import Outcome, Status
 
 _RATE_WINDOW = 200  # takes over which the rate is taken: recent enough to follow a fleet that grows
@@ -17,7 +16,6 @@ _RATE_WINDOW = 200  # takes over which the rate is taken: recent enough to follo
 class Tally:
     takes: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)  # failed takes by blame
-    faults: int = 0  # attempts that were lost and tried again
     priced: bool = False  # whether any worker has a known price
     standing: Standing | None = None
     began_s: float | None = None
@@ -50,13 +48,8 @@ class Tally:
     def on_event(self, event: Event, outcome: Outcome | None, at_s: float) -> None:
         self.at_s = at_s
         self.began_s = at_s if self.began_s is None else self.began_s
-        match event:
-            case WorkerReady():
-                self.priced |= event.price_usd_h is not None
-            case WorkerLost():
-                self.faults += not event.preempted
-            case TakeFaulted():
-                self.faults += 1
+        if isinstance(event, WorkerReady):
+            self.priced |= event.price_usd_h is not None
 
     def on_instruction(self, instruction: Instruction, at_s: float) -> None:
         self.at_s = at_s

@@ -1,10 +1,10 @@
-"""Frames to clip, poster and filmstrip, and back.
+"""Frames to clip, poster and filmstrip.
 
 Invariant: the same frames, rate and metadata make the same bytes (one encoder thread, no time of day, no
 library's name in the file), and a clip decodes to exactly the frames it was given, at exactly their rate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +25,7 @@ from av.video.reformatter import (
 from av.video.stream import VideoStream
 from PIL import Image
 
-from farm.errors import InputError, TakeError
+from farm.errors import TakeError
 from farm.trim.provenance import clean, xmp_box
 from farm.values import Blame, Frames, Pixels
 
@@ -37,15 +37,13 @@ _MAX_RATE_TERM = 1_000_000  # time scales are int32, and small ones are multipli
 _MIN_TIMESCALE = 10_000
 # Measured on a 720p photograph, RGB to 4:2:0 and back: 45.7 dB, no bias, 5-7 ms a frame each way. swscale's fast
 # paths take 0.7 ms on the way back, but give 41.9 dB and darken all by one level.
-_EXACT = int(
+EXACT = int(
     Interpolation.AREA
     | Interpolation.ACCURATE_RND
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.BITEXACT
 )
-_UNSPECIFIED_MATRIX = 2  # ITU-T H.273, MatrixCoefficients
-_LAST_SD_LINE = 576  # untagged video above this height is BT.709 by convention, BT.601 below
 
 _WEBP_QUALITY = 82
 _WEBP_EFFORT = 2  # of 0..6; 720p: 0.07 s and 66 kB, against 0.16 s and 63 kB at 4
@@ -71,7 +69,7 @@ def encode_clip(frames: Frames, fps: Fraction, path: Path, metadata: Mapping[str
         with path.open("ab") as file:
             file.write(box)
     except (FFmpegError, OSError) as e:
-        message = f"{path.name}: cannot be encoded: {_reason(e)}"
+        message = f"{path.name}: cannot be encoded: {reason(e)}"
         raise TakeError(message, kind="encode_failed", blame=Blame.NODE) from e
 
 
@@ -95,26 +93,6 @@ def filmstrip(frames: Frames, count: int = 6) -> bytes:
     shown = np.linspace(0, len(frames) - 1, count).round().astype(int)
     cells = [Image.fromarray(frames[i]).resize(size, Image.Resampling.BOX, reducing_gap=2.0) for i in shown]
     return _webp(np.concatenate([np.asarray(cell) for cell in cells], axis=1))
-
-
-def decode(path: Path) -> tuple[Frames, Fraction]:
-    """All frames (T, H, W, 3) of the first video stream, and its average rate.
-
-    Raises InputError for a file that is missing, broken, cut short, or no video. Damage inside a frame is
-    concealed by the decoder: whether a clip is the one that was stored is for its SHA-256 to say.
-    """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"{path}: has no video stream")
-            stream = container.streams.video[0]
-            frames = list(_pictures(container.decode(stream), path))
-            fps = stream.average_rate
-    except FFmpegError as e:
-        raise InputError(f"{path}: cannot be decoded: {_reason(e)}") from e
-    if not frames or not fps:
-        raise InputError(f"{path}: has no frame that can be decoded")
-    return np.stack(frames), fps
 
 
 def _encode(container: OutputContainer, frames: Frames, fps: Fraction) -> None:
@@ -158,28 +136,9 @@ def _yuv(reformatter: VideoReformatter, pixels: Pixels) -> VideoFrame:
         dst_colorspace=Colorspace.ITU709,
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
-        interpolation=_EXACT,
+        interpolation=EXACT,
         threads=1,
     )
-
-
-def _pictures(decoded: Iterator[VideoFrame], path: Path) -> Iterator[Pixels]:
-    reformatter = VideoReformatter()
-    size = None
-    for frame in decoded:
-        size = size or (frame.width, frame.height)
-        if size != (frame.width, frame.height):
-            raise InputError(f"{path}: changes size from {size} to {(frame.width, frame.height)} on its way")
-        untagged = frame.colorspace == _UNSPECIFIED_MATRIX
-        guess = Colorspace.ITU709 if frame.height > _LAST_SD_LINE else Colorspace.ITU601
-        picture = reformatter.reformat(
-            frame,
-            format="rgb24",
-            src_colorspace=guess if untagged else None,
-            interpolation=_EXACT,
-            threads=1,
-        )
-        yield picture.to_ndarray().astype(np.uint8, copy=False)
 
 
 def _webp(pixels: Pixels) -> bytes:
@@ -198,5 +157,6 @@ def _check_frames(frames: Frames) -> None:
         raise ValueError(f"frames of {width}x{height} px: yuv420p needs even sides")
 
 
-def _reason(e: FFmpegError | OSError) -> str:
+def reason(e: FFmpegError | OSError) -> str:
+    """What went wrong, in the words of FFmpeg or the system."""
     return e.strerror or type(e).__name__

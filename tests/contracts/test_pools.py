@@ -1,8 +1,8 @@
 """One suite for every pool: what is started, rendered, lost and stopped is told exactly once."""
 
-import os
-import signal
+import ctypes
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from farm.clock import SystemClock
 from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
-from farm.dispatch.inline import InlinePool
+from farm.dispatch.inline import InlinePool, faulted
 from farm.dispatch.pool import Pool
 from farm.errors import InputError, StoreError
 from farm.ids import sha256_hex
@@ -31,6 +31,12 @@ def task(motion: str) -> Task:
 def scripted() -> type:
     """A worker that does what its tasks' motions say. Made here, so that Ray sends it by value."""
 
+    class Odd(Exception):
+        """Can be pickled, but not made again from what it is pickled as: many libraries have such."""
+
+        def __init__(self, *, code: int) -> None:
+            super().__init__(f"an odd error of code {code}")
+
     class Scripted:
         def __init__(self, name: str, bench: Bench) -> None:
             self._name = name
@@ -46,9 +52,11 @@ def scripted() -> type:
                     raise StoreError("s3: no permission", kind="denied")
                 case "bug":
                     raise ZeroDivisionError("a bug in a renderer")
+                case "odd":
+                    raise Odd(code=3)
                 case "segfault":
-                    os.kill(os.getpid(), signal.SIGSEGV)
-            return blank_outcome(task, attempt, Status.KEPT)
+                    ctypes.string_at(0)  # here and now; a signal may come after the call has returned
+            return replace(blank_outcome(task, attempt, Status.KEPT), render_s=2.0, finish_s=0.5)
 
         def close(self) -> None:
             pass
@@ -111,6 +119,7 @@ def test_a_worker_becomes_ready_and_settles_what_it_is_given(pool):
     heard = hear(pool, 2)
     assert sorted(event.lease.shot for event, _ in heard if isinstance(event, TakeSettled)) == [1, 2]
     assert all(outcome is not None and outcome.status is Status.KEPT for _, outcome in heard)
+    assert {event.take_s for event, _ in heard if isinstance(event, TakeSettled)} == {2.5}
     assert pool.poll(0.1) == [], "told once"
 
 
@@ -138,6 +147,19 @@ def test_an_exception_is_a_fault_of_that_lease_alone(pool, motion, blame, kind):
     assert isinstance(events[good], TakeSettled)
 
 
+def test_an_exception_that_does_not_travel_is_a_fault_like_others(pool):
+    ready(pool, "w1")
+    pool.render(Lease(1, 0, 1, "w1"), task("odd"))
+    ((event, _),) = hear(pool, 1)
+    assert isinstance(event, TakeFaulted) and event.blame is Blame.WORKER
+    assert event.message.endswith("an odd error of code 3")
+
+
+def test_what_a_fault_says_holds_no_secret():
+    event = faulted(Lease(1, 0, 1, "w1"), RuntimeError("GET https://me:hunter2@host/a.png?sig=s3cret:\n 500"))
+    assert event.message == "GET https://host/a.png 500"
+
+
 def test_nothing_is_heard_of_a_worker_that_was_stopped(pool):
     ready(pool, "w1")
     pool.render(Lease(1, 0, 1, "w1"), task("fine"))
@@ -160,4 +182,7 @@ def test_a_dying_process_loses_its_worker_once_and_no_other(ray_slots):
     lost = [event for event in events if isinstance(event, WorkerLost)]
     assert [event.worker for event in lost] == ["w1"] and not lost[0].preempted
     assert any(isinstance(event, TakeSettled) and event.lease.worker == "w2" for event in events)
+    # As when one call told both that w1 settled a take, which earns it another one, and that it is lost.
+    pool.render(Lease(4, 0, 1, "w1"), task("fine"))
+    assert pool.poll(0.1) == []
     pool.close()

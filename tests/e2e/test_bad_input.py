@@ -1,12 +1,14 @@
 """Everything a person can get wrong: one line with what, where and what is allowed; exit 2; nothing written."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from small_runs import write_job, write_stills
 
-from farm.cli import BAD_INPUT, call
+from farm.cli import BAD_INPUT, INTERRUPTED, call
 
 
 def refused(capsys, *arguments: str | Path) -> str:
@@ -121,6 +123,22 @@ def test_an_output_under_a_file(tmp_path, capsys):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", "not JSON", "\x00"])
+def test_a_folder_with_a_job_json_of_somebody_elses(tmp_path, capsys, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "job.json").write_text(text)
+    for command in (["run", write_job(tmp_path), "--pool", "inline"], ["status", tmp_path / "run"]):
+        assert "job.json: was not written by farm" in refused(capsys, *command)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["job.json"]
+
+
+def test_ctrl_c_before_the_run_began_is_one_line(tmp_path):
+    code = "import sys; from farm import cli; sys.excepthook = cli._unforeseen; raise KeyboardInterrupt"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == INTERRUPTED
+    assert done.stderr.startswith("farm: interrupted") and done.stderr.count("\n") == 1
+
+
 def test_overrides_are_checked_like_the_job(tmp_path, capsys):
     job = write_job(tmp_path)
     assert "takes" in refused(capsys, "run", job, "--set", "takes.min=9")
@@ -132,6 +150,10 @@ def test_overrides_are_checked_like_the_job(tmp_path, capsys):
 def test_no_credential_is_shown(tmp_path, capsys):
     line = refused(capsys, "run", write_job(tmp_path, stills="ftp://user:hunter2@127.0.0.1:9/stills"))
     assert "hunter2" not in line
+
+
+def test_a_store_that_lives_in_one_process_is_not_for_many(tmp_path, capsys):
+    assert "--pool inline" in refused(capsys, "run", write_job(tmp_path, output="memory://here/run"))
 
 
 def test_status_of_nothing(tmp_path, capsys):

@@ -1,6 +1,10 @@
 """Whole runs on the inline pool: what the store holds afterwards, and what happens the second time."""
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from PIL import Image
 from small_runs import farm, job_json, takes, write_job, write_stills
 
 from farm.cli import BAD_INPUT, DONE, SHORT, call
+from farm.dispatch.gate import Gate
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +118,15 @@ def test_another_job_may_not_use_the_same_output(run, tmp_path, capsys):
 def test_extra_columns_reach_the_manifest(tmp_path):
     write_stills(tmp_path / "stills")
     (tmp_path / "catalog.csv").write_text(
-        "image,id,sku,prompt\nstills/still0.png,Ärmel,A-1,a person\nstills/still1.png,../up,B-2,\n"
+        "image,id,sku,prompt,version\nstills/still0.png,Ärmel,A-1,a person,1\nstills/still1.png,../up,B-2,,2\n"
     )
     job = write_job(tmp_path, stills=str(tmp_path / "catalog.csv"), takes={"min": 1, "max": 1})
     call(["run", str(job), "--pool", "inline"])
     rows = takes(tmp_path / "run").to_pylist()
     assert {(row["still_id"], row["sku"]) for row in rows} == {("Ärmel", "A-1"), ("../up", "B-2")}
+    # Its name is a column of the stills' own.
+    gate = pq.read_table(tmp_path / "run" / "stills").to_pylist()
+    assert {row["catalog_version"] for row in gate} == {"1", "2"}
     assert {row["prompt"] for row in rows if row["still_id"] == "Ärmel"} == {
         "a person. a slow push-in", "a person. hair moves in a light wind"
     }  # fmt: skip
@@ -179,10 +187,59 @@ def test_a_still_that_became_another_picture_is_not_mixed_in(tmp_path):
     pq.write_table(table.slice(0, 1), part)
     with Image.open(stills / "still0.png") as image:
         image.rotate(180).save(stills / "still0.png")
-    assert call(["run", str(job), "--pool", "inline"]) == SHORT
-    assert [row["kind"] for row in takes(tmp_path / "run").to_pylist() if row["attempt"] == 0] == [
-        "still_changed"
-    ]
+    for _ in range(2):  # and the second time nothing is new
+        assert call(["run", str(job), "--pool", "inline"]) == SHORT
+        refused = [row["kind"] for row in takes(tmp_path / "run").to_pylist() if row["attempt"] == 0]
+        assert refused == ["still_changed"]
+
+
+def test_a_host_that_cannot_be_reached_is_its_stills_outcome(tmp_path, monkeypatch):
+    monkeypatch.setitem(Gate.__init__.__kwdefaults__, "pauses_s", (0.0,))
+    write_stills(tmp_path / "stills")
+    (tmp_path / "c.csv").write_text("image,id\nstills/still0.png,a\nhttp://127.0.0.1:9/b.png,b\n")
+    job = write_job(
+        tmp_path, stills=str(tmp_path / "c.csv"), takes={"min": 1, "max": 1}, score={"accept": 0.0}
+    )
+    for _ in range(2):
+        assert call(["run", str(job), "--pool", "inline"]) == SHORT
+        rows = takes(tmp_path / "run").to_pylist()
+        assert (
+            sorted((row["still_id"], row["kind"]) for row in rows if row["status"] == "failed")
+            == [("b", "still_unreachable")] * 2
+        )
+        assert len(rows) == 4
+
+
+def test_models_compete_for_one_select_and_none_is_missed(tmp_path, capsys):
+    models = [{"name": name, "family": "previz"} for name in ("first", "second")]
+    job = write_job(tmp_path, models=models, takes={"min": 1, "max": 1}, score={"accept": 0.0})
+    assert call(["run", str(job), "--pool", "inline"]) == DONE
+    told = capsys.readouterr().out
+    assert "shots: 4 circled" in told and "not reached" not in told
+    assert len(takes(tmp_path / "run")) == 8
+
+
+def test_what_a_session_cost_is_not_forgotten(tmp_path):
+    job = write_job(tmp_path, takes={"min": 1, "max": 1}, prices={"CPU": 100})
+    spent = []
+    for _ in range(2):
+        call(["run", str(job), "--pool", "inline"])
+        spent.append(json.loads((tmp_path / "run" / "summary.json").read_text())["spent_usd"])
+    assert spent[0] == spent[1] > 0
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(tmp_path):
+    stills = write_stills(tmp_path / "stills")
+    for name in ("bad1", "bad2"):
+        (stills / f"{name}.png").write_bytes(b"")
+    job = write_job(tmp_path, takes={"min": 1, "max": 1})
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "farm", "run", str(job), "--pool", "inline"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=240)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (SHORT, "")
+    assert len(takes(tmp_path / "run")) == 4 * 2 and (tmp_path / "run" / "summary.json").is_file()
 
 
 def test_none_usable_is_said_and_exits_1(tmp_path, capsys):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from farm.errors import InputError, TakeError
-from farm.trim.encode import decode, encode_clip, filmstrip, poster
+from farm.trim.encode import encode_clip, filmstrip, poster
+from farm.trim.footage import decode
 from farm.trim.provenance import provenance
 from farm.values import Blame, Frames, Span
 

@@ -181,6 +181,69 @@ def test_workers_that_never_start_end_the_run_as_broken():
     assert finish.reason == "broken" and "no such model" in finish.message
 
 
+def test_workers_that_cannot_start_do_not_end_a_night_that_others_render():
+    ledger = make(shots=100, per_still=50, workers=5)
+    ledger.handle(Tick(), 0.0)
+    ledger.handle(StillOpened(0), 0.0)
+    held = leases(ledger.handle(ready("w1"), 1.0))
+    for number in (2, 3, 4, 5):
+        out = ledger.handle(WorkerLost(f"w{number}", "RuntimeEnvSetupError", "a bad node"), 2.0)
+        assert not of(Finish, out)
+    assert not of(StartWorker, out), "nor are starts tried in a loop"
+    out = ledger.handle(TakeSettled(held[0], Status.KEPT), 3.0)
+    assert leases(out) and len(of(StartWorker, out)) == 2, "those lost before the third are at it already"
+
+
+def test_no_worker_left_and_none_that_starts_ends_the_run_as_broken():
+    ledger = make(workers=2)
+    ledger.handle(Tick(), 0.0)
+    ledger.handle(StillOpened(0), 0.0)
+    ledger.handle(ready("w1"), 1.0)
+    for number in (2, 3, 4):
+        ledger.handle(WorkerLost(f"w{number}", "RuntimeEnvSetupError", "a bad node"), 2.0)
+    (finish,) = of(Finish, ledger.handle(WorkerLost("w1", "ActorDiedError", "gone", preempted=True), 3.0))
+    assert finish.reason == "broken" and "a bad node" in finish.message
+
+
+def test_a_fleet_that_is_lost_at_once_does_not_end_the_night():
+    ledger = make(shots=1000, per_still=1000, workers=64)
+    ledger.handle(Tick(), 0.0)
+    out = ledger.handle(StillOpened(0), 0.0)
+    for start in of(StartWorker, ledger.handle(Tick(), 0.0) + out) or [StartWorker("w1")]:
+        ledger.handle(ready(start.worker), 1.0)
+    for number in range(1, 65):
+        ledger.handle(ready(f"w{number}"), 1.0)
+    assert ledger.standing().in_flight == 64 * AHEAD
+    for number in range(1, 65):
+        assert not of(Finish, ledger.handle(WorkerLost(f"w{number}", "ActorUnavailableError", "gone"), 2.0))
+
+
+def test_a_take_that_kills_its_workers_is_given_up_alone():
+    """What renders beside it is charged with its worker's death once, and not again."""
+    ledger = make(shots=12, per_still=12, rule=TakesRule(1, 1), workers=2)
+    events: deque[Event] = deque([Tick(), StillOpened(0)])
+    held: list[Lease] = []
+    gave_up: list[int] = []
+    for at_s in range(200):
+        poisoned = next((lease.worker for lease in held if lease.shot == 5), None)
+        if events:
+            event = events.popleft()
+        elif poisoned:
+            event = WorkerLost(poisoned, "ActorDiedError", "segmentation fault")
+            held = [lease for lease in held if lease.worker != poisoned]
+        else:
+            event = TakeSettled(held.pop(0), Status.KEPT)
+        out = ledger.handle(event, at_s)
+        ledger.check()
+        held += leases(out)
+        events += [ready(start.worker) for start in of(StartWorker, out)]
+        gave_up += [take.shot for take in of(GiveUp, out)]
+        if ledger.finished:
+            break
+    assert gave_up == [5]
+    assert ledger.standing().shots_accepted == 11
+
+
 def test_a_result_of_an_old_attempt_is_dropped(started):
     ledger, (first, second) = started
     ledger.handle(WorkerLost("w1", "ActorDiedError", "gone", preempted=True), 2.0)
@@ -229,13 +292,24 @@ def test_a_budget_stops_before_it_is_passed():
     at_s, finish = 0.0, []
     while not finish:
         at_s += 10.0  # a take costs 10 cents
-        out = ledger.handle(TakeSettled(held.popleft(), Status.KEPT, render_s=10.0), at_s)
+        out = ledger.handle(TakeSettled(held.popleft(), Status.KEPT, take_s=10.0), at_s)
         for instruction in of(OpenStill, out):
             out += ledger.handle(StillOpened(instruction.still), at_s)
         held.extend(leases(out))
         finish = of(Finish, out)
     assert finish[0].reason == "budget"
     assert 0.6 <= ledger.standing().spent_usd <= 1.0
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["budget", "interrupted"])
+def test_an_end_that_leaves_nothing_undone_is_done(asked):
+    ledger = make(shots=1, per_still=1, rule=TakesRule(1, 1), usd=1.0)
+    ledger.handle(Tick(), 0.0)
+    ledger.handle(StillOpened(0), 0.0)
+    (lease,) = leases(ledger.handle(ready("w1", price=36.0), 0.0))
+    if asked:
+        ledger.handle(StopAsked(), 1.0)
+    assert ledger.handle(TakeSettled(lease, Status.KEPT, take_s=60.0), 60.0)[-1] == Finish("done")
 
 
 def test_what_earlier_sessions_spent_counts():
@@ -263,6 +337,31 @@ def test_a_finished_board_finishes_without_a_worker():
     board = Board(1)
     board.settle(0, 0, Status.KEPT)
     assert Ledger(board, 1, TakesRule(1, 1), Limits(workers=4)).handle(Tick(), 0.0) == [Finish("done")]
+
+
+@given(
+    rule=st.tuples(st.integers(1, 64), st.integers(0, 63)).map(
+        lambda pair: TakesRule(pair[0], min(64, sum(pair)))
+    ),
+    shots=st.lists(st.tuples(st.integers(0, 2**64 - 1), st.booleans(), st.booleans()), min_size=1),
+)
+def test_what_is_due_is_the_same_one_by_one_and_all_at_once(rule, shots):
+    board = Board(len(shots))
+    for shot, (mask, accepted, hopeless) in enumerate(shots):
+        for take in (take for take in range(rule.max) if mask >> take & 1):
+            board.settle(shot, take, Status.KEPT if accepted else Status.REJECTED, hopeless=hopeless)
+    expected = [bool(board.due(rule, shot)) for shot in range(len(shots))]
+    assert board.unfinished(rule, 0, len(shots)).tolist() == expected
+    assert board.is_done(rule) is not any(expected)
+
+
+def test_a_resumed_run_opens_the_stills_with_work_in_order():
+    board = Board(10_000 * 2)
+    for shot in range(len(board)):
+        if shot not in (9, 15_000, 19_999):
+            board.settle(shot, 0, Status.KEPT)
+    out = Ledger(board, 2, TakesRule(1, 1), Limits(workers=4)).handle(Tick(), 0.0)
+    assert [i.still for i in of(OpenStill, out)] == [4, 7500, 9999]
 
 
 def test_memory_does_not_grow_with_the_plan():

@@ -12,7 +12,8 @@ from clips import FPS, a_task, moving_picture, tags_of, text, xmp_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.trim.encode import decode, encode_clip
+from farm.trim.encode import encode_clip
+from farm.trim.footage import decode
 from farm.trim.provenance import ALGORITHMIC, SOURCE_TYPE, TRAINED, clean, provenance, xmp_box
 from farm.values import Span
 

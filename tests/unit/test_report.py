@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from farm.dispatch.events import GiveUp, Lease, TakeFaulted, WorkerLost, WorkerReady
-from farm.dispatch.ledger import Standing
+from farm.dispatch.events import GiveUp, Lease, Standing, TakeFaulted, WorkerLost, WorkerReady
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.report.progress import Progress
