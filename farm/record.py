@@ -13,7 +13,7 @@ import pyarrow as pa
 from farm.clock import Clock
 from farm.errors import StoreError
 from farm.ids import sha256_hex
-from farm.report.summary import COLUMNS, Summary, as_json, summarize
+from farm.report.summary import COLUMNS, Summary, plain, summarize
 from farm.score.verdict import circle
 from farm.store import layout
 from farm.store.blobs import Blobs
@@ -102,7 +102,7 @@ def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ende
     """Circles the best takes of all that the manifest holds, and writes selects and summary."""
     write_selects(blobs, selects(blobs))
     summary = read_summary(blobs, name, pairs)
-    body = as_json(summary) | {"ended": ended, "spent_usd": spent_usd}
+    body = plain(summary) | {"ended": ended, "spent_usd": spent_usd}
     blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
     return summary
 

@@ -33,7 +33,7 @@ from farm.recovery import Recovered, recover
 from farm.redact import redact
 from farm.report.console import Terminal
 from farm.report.progress import Progress
-from farm.report.summary import Summary, as_json, show
+from farm.report.summary import Summary, plain, show
 from farm.report.tally import Tally
 from farm.score.score import StillReferenceScorer
 from farm.spec import Job
@@ -94,7 +94,7 @@ def show_status(url: str, *, as_json: bool) -> None:
     summary = read_summary(blobs, str(job["name"]), None)
     ended = json.loads(blobs.get(layout.SUMMARY))["ended"] if blobs.exists(layout.SUMMARY) else "not yet"
     if as_json:
-        print(json.dumps(_as_json(summary) | {"ended": ended}, indent=2, ensure_ascii=False))
+        print(json.dumps(plain(summary) | {"ended": ended}, indent=2, ensure_ascii=False))
         return
     console = Terminal()
     winners = _place(blobs, layout.SELECTS) if blobs.exists(layout.SELECTS) else None
@@ -113,9 +113,6 @@ def describe(plan: Plan) -> dict[str, object]:
         "motions": [asdict(motion) for motion in plan.grid.motions],
         "models": json.loads(canonical(plan.grid.models)),
     }
-
-
-_as_json = as_json
 
 
 def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) -> bool:
@@ -228,7 +225,7 @@ def _stoppable(driver: Driver) -> Iterator[None]:
 def _report(console: Console, summary: Summary, finish: Finish, blobs: Blobs, *, as_json_too: bool) -> None:
     show(console, summary, where=blobs.url, winners=_place(blobs, layout.SELECTS))
     if as_json_too:
-        print(json.dumps(as_json(summary) | {"ended": finish.reason}, indent=2, ensure_ascii=False))
+        print(json.dumps(plain(summary) | {"ended": finish.reason}, indent=2, ensure_ascii=False))
     if finish.reason == "budget":
         console.print(Text(f"stopped by the budget: {finish.message}"), soft_wrap=True)
     if finish.reason == "interrupted":

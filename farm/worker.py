@@ -124,7 +124,7 @@ class Worker:
         data = fetch(task.still.uri)
         if sha256_hex(data) != task.still_sha256:
             raise StillError(
-                f"{task.still.where}: changed since the gate saw it; a changed still is a new one, run it again",
+                f"{task.still.where}: changed since the gate saw it; give it a new id",
                 kind="still_changed",
             )
         pixels = decode(data)

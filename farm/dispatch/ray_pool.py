@@ -213,7 +213,7 @@ def _slots(cpus: float, gpus: float) -> int:
             f"workers.gpus={gpus:g}: this machine has {has.get('GPU', 0):g}; set workers.gpus=0, or give a cluster "
             "by --address"
         )
-    slots = int(has.get("CPU", 1) // cpus)
+    slots = int(has.get("CPU", 1) / cpus + 1e-9)  # 2 cores hold twenty of 0.1, whatever floats say
     if slots < 1:
         raise InputError(f"workers.cpus={cpus:g}: this machine has {has.get('CPU', 0):g} cores")
     return min(slots, int(has["GPU"] // gpus)) if gpus else slots

@@ -54,8 +54,11 @@ class Summary:
 
     @property
     def is_clean(self) -> bool:
-        """Every shot that was reached has its take, and no take failed."""
-        return not (self.none_usable or self.failed)
+        """Every shot that was reached has its take, and no take failed.
+
+        A refused still that was mended since keeps its old row; one that was not has a shot without a take.
+        """
+        return not (self.none_usable or self.failed > self.shots_refused)
 
 
 def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, pairs: int | None) -> Summary:
@@ -87,7 +90,7 @@ def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, pairs: int 
     )
 
 
-def as_json(summary: Summary) -> dict[str, object]:
+def plain(summary: Summary) -> dict[str, object]:
     return asdict(summary)
 
 

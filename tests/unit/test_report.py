@@ -12,7 +12,7 @@ from farm.dispatch.events import GiveUp, Lease, Standing, TakeFaulted, WorkerLos
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.report.progress import Progress
-from farm.report.summary import COLUMNS, as_json, show, summarize
+from farm.report.summary import COLUMNS, plain, show, summarize
 from farm.report.tally import Tally
 from farm.report.words import between, duration
 from farm.values import Blame, Model, Motion, Status, Still
@@ -138,7 +138,7 @@ def test_the_summary_counts_the_manifest():
 
 def test_an_unknown_price_makes_the_cost_unknown_not_zero():
     summary = summarize("n", rows({}, {"cost_usd": 0.5}), pa.chunked_array([["selected"]]), 1)
-    assert summary.cost_usd is None and as_json(summary)["cost_usd"] is None
+    assert summary.cost_usd is None and plain(summary)["cost_usd"] is None
     assert summary.is_clean
 
 
