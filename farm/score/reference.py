@@ -19,7 +19,7 @@ from farm.score.planes import Luma, Planes
 
 STEP = 2
 _SOFT_PX = 5
-BLOCK_POINTS = 8  # 16 px of 480: 30 blocks across
+BLOCK_POINTS = 8  # 16 px of 432: 27 blocks across
 _GAIN_LIMITS = (0.4, 2.5)  # darker or brighter than this is no fade but another picture
 
 Shift: TypeAlias = NDArray[np.float32]  # (3,): change of Y, Cr, Cb in levels of 255

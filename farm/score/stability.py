@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from farm.score.adjacent import ENOUGH, Pair, blocks
+from farm.score.flow import ranked
 from farm.score.reference import Shift
 
 PUMP_WINDOW_S = 1.0
@@ -25,7 +26,7 @@ def flicker(before: Pair, after: Pair) -> float:
     between = cv2.addWeighted(before.behind.seen, 0.5, after.ahead.seen, 0.5, 0.0, dtype=cv2.CV_32F)
     sized = blocks(mask)
     jumps = np.abs(sized.mean(np.asarray(between, np.float32) - after.before))[sized.share > ENOUGH]
-    return float(np.percentile(jumps, 90)) if jumps.size else 0.0
+    return ranked(jumps, 0.9)
 
 
 def pumping(shifts: Sequence[Shift], anchors: Sequence[int], window: int) -> list[float]:
@@ -34,6 +35,8 @@ def pumping(shifts: Sequence[Shift], anchors: Sequence[int], window: int) -> lis
     Of luma and the two chromas, sum |d| - |sum d| over the window: the way travelled less the way made, so that a
     fade or a dusk, in one direction, is free. `shifts` are changes since the still, at the anchors.
     """
+    if len(anchors) < 3:
+        return [0.0] * len(anchors)
     steps = np.diff(np.asarray(shifts, np.float32), axis=0)
     starts = np.asarray(anchors[:-1])
     wasted = []

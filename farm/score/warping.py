@@ -4,37 +4,44 @@ Invariant: brightness is not judged here (stability.py does), and a cut is never
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
+import cv2
 import numpy as np
 
 from farm.score.adjacent import ENOUGH, Pair, blocks
-from farm.score.flow import Blocks, Field
+from farm.score.flow import ranked
 
 _FLOOR_LEVELS = 10.0  # relief that even a flat wall is granted, or grain on it would count as warping
-_TORN = 0.5  # of a block lost, or a residual of half its relief: what moved there is not what was there
+TORN = 0.5  # of a block lost, or a residual of half its relief: what moved there is not what was there
 CUT_SHARE = 0.35  # of the frame torn at once; pop-ins of a quarter of the frame's width reach 0.12, cuts 0.54
 _ALONE = 3.0  # a cut stands out of its half second by this; a whip pan tears every pair alike
 
 
-def warping(pair: Pair) -> float:
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """What the motion of one pair leaves unexplained."""
+
+    error: float  # in units of relief: see residue()
+    torn: float  # share of the blocks in view of the later frame that are not found in it
+
+
+def residue(pair: Pair) -> Residue:
     """Residual of the later frame warped to the earlier one, in units of the earlier one's relief.
 
     The warping error of Lai et al. (ECCV 2018), with their occlusion mask, on luma, made comparable between
-    pictures: per block, deviation of the residual over mean relief; 90th percentile over blocks.
+    pictures: per block, deviation of the residual over mean relief; 90th percentile over blocks. A block is torn
+    when it is lost, or its error past TORN.
     """
-    sized = blocks(pair.ahead.kept)
-    ratios = _residual(pair, sized)[sized.share > ENOUGH]
-    return float(np.percentile(ratios, 90)) if ratios.size else 1.0
-
-
-def torn(pair: Pair) -> float:
-    """Share of the frame's blocks that are in the next frame's field of view, but not found in it."""
-    inside = blocks(pair.ahead.kept | pair.ahead.lost)
-    lost = inside.mean(pair.ahead.lost.astype(np.float32))
-    sized = blocks(pair.ahead.kept)
-    unlike = (_residual(pair, sized) > _TORN) & (sized.share > ENOUGH)
-    return float(((lost > _TORN) | unlike).mean())
+    kept, inside = blocks(pair.ahead.kept), blocks(pair.ahead.kept | pair.ahead.lost)
+    residual = cv2.subtract(pair.ahead.seen, pair.before, dtype=cv2.CV_32F)
+    levels = np.asarray(residual, np.float32)
+    deviation = np.sqrt(kept.variance(levels, kept.mean(levels)))
+    errors = deviation / (kept.mean(pair.relief) + _FLOOR_LEVELS)
+    known = kept.share > ENOUGH
+    torn = (inside.mean(pair.ahead.lost.astype(np.float32)) > TORN) | ((errors > TORN) & known)
+    return Residue(ranked(errors[known], 0.9, empty=1.0), float(torn.mean()))
 
 
 def jumps(shares: Sequence[float], fps: Fraction) -> list[float]:
@@ -56,9 +63,3 @@ def cuts(shares: Sequence[float], fps: Fraction) -> tuple[int, ...]:
         for i, (share, jump) in enumerate(zip(shares, over, strict=True))
         if share >= CUT_SHARE and jump >= share * (1 - 1 / _ALONE)
     )
-
-
-def _residual(pair: Pair, sized: Blocks) -> Field:
-    error = pair.ahead.seen.astype(np.float32) - pair.before
-    deviation = np.sqrt(sized.variance(error, sized.mean(error)))
-    return np.asarray(deviation / (sized.mean(pair.relief) + _FLOOR_LEVELS), np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from farm.values import Frames, Pixels
 
 FPS = Fraction(24)
-SIZE = (640, 360)
+SIZE = (512, 288)
 MARGIN = 0.12
 """Share of the frame's size that a scene has beyond it on each side, so that no camera move shows a border."""
 
@@ -119,7 +119,7 @@ def _ripple(x: Field, y: Field, phase: Field, t: float) -> tuple[Field, Field]:
 
 def _breathing(x: Field, y: Field, phase: Field, t: float) -> tuple[Field, Field]:
     lift = math.sin(2 * math.pi * 0.3 * t)
-    return (x - x.shape[1] / 2) * 0.012 * lift, (y - y.shape[0] / 2) * 0.02 * lift
+    return (x - x.shape[1] / 2) * 0.015 * lift, (y - y.shape[0] / 2) * 0.025 * lift
 
 
 def _drift(x: Field, y: Field, phase: Field, t: float) -> tuple[Field, Field]:
@@ -159,7 +159,7 @@ CLEAN = (
 )  # fmt: skip
 
 
-def clean(kind: str, shot: Scene, count: int = 48, seed: int = 0) -> Frames:
+def clean(kind: str, shot: Scene, count: int = 36, seed: int = 0) -> Frames:
     """A take without fault, of one of the kinds in CLEAN."""
     seconds = count / float(FPS)
     match kind:
@@ -178,7 +178,7 @@ def clean(kind: str, shot: Scene, count: int = 48, seed: int = 0) -> Frames:
             return ambient(shot, count, "sway", seed, zoom=0.03 * seconds)
         case "grain":
             moved = camera(shot, count, zoom=0.04 * seconds)
-            grain = np.random.default_rng(seed).normal(0, 3.0, (count, *moved.shape[1:3], 1))
+            grain = np.random.default_rng(seed).normal(0, 2.5, (count, *moved.shape[1:3], 1))
             return np.clip(moved + grain, 0, 255).astype(np.uint8)
         case _:
             return ambient(shot, count, kind, seed)
@@ -186,7 +186,7 @@ def clean(kind: str, shot: Scene, count: int = 48, seed: int = 0) -> Frames:
 
 def _flicker(frames: Frames, amount: float, rng: np.random.Generator) -> Frames:
     gains = 1 + amount * 0.12 * rng.uniform(-1, 1, len(frames))
-    return np.clip(frames * gains[:, None, None, None], 0, 255).astype(np.uint8)
+    return np.stack([cv2.convertScaleAbs(f, alpha=gain) for f, gain in zip(frames, gains, strict=True)])
 
 
 def _region_flicker(frames: Frames, amount: float, rng: np.random.Generator) -> Frames:
@@ -208,9 +208,9 @@ def _still_image(frames: Frames, amount: float, rng: np.random.Generator) -> Fra
 
 
 def _noise(frames: Frames, amount: float, rng: np.random.Generator) -> Frames:
-    grow = np.linspace(0, 1, len(frames)) * 30 * amount
+    grow = np.linspace(0, 1, len(frames), dtype=np.float32) * 32 * amount
     noisy = [
-        np.clip(f + g * rng.standard_normal(f.shape), 0, 255).astype(np.uint8)
+        np.clip(f + g * rng.standard_normal(f.shape, np.float32), 0, 255).astype(np.uint8)
         for f, g in zip(frames, grow, strict=True)
     ]
     return np.stack(noisy)
