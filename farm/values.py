@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,20 @@ Pixels: TypeAlias = NDArray[np.uint8]  # (H, W, 3) RGB
 Frames: TypeAlias = NDArray[np.uint8]  # (T, H, W, 3) RGB
 Curve: TypeAlias = NDArray[np.float32]  # (T,) in 0..1, 1 is good
 Scalar: TypeAlias = str | int | float | bool | None
+
+# The fixed words in which a motion says what it is, for renderers that read no prompts.
+Camera: TypeAlias = Literal[
+    "static",
+    "push-in",
+    "pull-out",
+    "pan-left",
+    "pan-right",
+    "tilt-up",
+    "tilt-down",
+    "orbit-left",
+    "orbit-right",
+]
+Ambient: TypeAlias = Literal["sway", "ripple", "drift", "flicker", "breathe"]
 
 
 class Blame(StrEnum):

@@ -13,22 +13,10 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from farm.catalog.naming import id_fault, printable
 from farm.documents import Document, read_yaml, unknown, validate
 from farm.errors import InputError
-from farm.values import Motion
+from farm.values import Ambient, Camera, Motion
 
 MAX_PROMPT_CHARS = 2000
 
-Camera = Literal[
-    "static",
-    "push-in",
-    "pull-out",
-    "pan-left",
-    "pan-right",
-    "tilt-up",
-    "tilt-down",
-    "orbit-left",
-    "orbit-right",
-]
-Ambient = Literal["sway", "ripple", "drift", "flicker", "breathe"]
 Kind = Literal["hair", "camera", "cloth", "elements", "expression", "body", "liquid", "reflection"]
 
 

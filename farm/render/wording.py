@@ -6,20 +6,12 @@ own vocabulary (`CAMERAS`, `AMBIENTS`).
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, get_args
 
-CAMERAS: Final = (
-    "static",
-    "push-in",
-    "pull-out",
-    "pan-left",
-    "pan-right",
-    "tilt-up",
-    "tilt-down",
-    "orbit-left",
-    "orbit-right",
-)
-AMBIENTS: Final = ("sway", "ripple", "drift", "flicker", "breathe")
+from farm.values import Ambient, Camera
+
+CAMERAS: Final[tuple[str, ...]] = get_args(Camera)
+AMBIENTS: Final[tuple[str, ...]] = get_args(Ambient)
 
 # effect -> where it lives -> words; the first place of each effect is where it is sought when no word names one.
 _PLACES: Final = {

@@ -5,13 +5,12 @@ same run: machines differ and are shared, ratios differ less.
 """
 
 import sys
-import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
+from cpu import cpu_s
 from PIL import Image
 
 from farm.render.fit import fit
@@ -38,15 +37,6 @@ def plain_push_in(still: Pixels) -> Frames:
         matrix = cv2.getRotationMatrix2D((WIDTH_PX / 2, HEIGHT_PX / 2), 0, scale)
         cv2.warpAffine(still, matrix, (WIDTH_PX, HEIGHT_PX), dst=frames[i], flags=cv2.INTER_LINEAR)
     return frames
-
-
-def cpu_s(work: Callable[[], object], repeats: int) -> float:
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ of the same frames in the same run: machines differ and are shared, ratios diffe
 
 import io
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from cpu import cpu_s
 
 from farm.score.figures import drifting, temporal, walked
 from farm.score.planes import planes
@@ -53,15 +53,6 @@ def encode(frames: Frames) -> None:
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
-
-
-def cpu_s(work: Callable[[], object], repeats: int) -> float:
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        best = min(best, time.process_time() - start)
-    return best
 
 
 def main() -> None:
