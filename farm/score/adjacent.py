@@ -28,7 +28,6 @@ class Pair:
     """
 
     before: Luma
-    after: Luma
     relief: Field
     ahead: View
     behind: View
@@ -42,7 +41,6 @@ def pairs(take: Planes) -> Iterator[Pair]:
         there, back = tracker.flow(before, after), tracker.flow(after, before)
         yield Pair(
             before=before[::STEP, ::STEP],
-            after=after[::STEP, ::STEP],
             relief=relief(before),
             ahead=tracker.view(before, after, there, back),
             behind=tracker.view(after, before, back, there),
@@ -64,6 +62,6 @@ def blocks(mask: Mask) -> Blocks:
 def _corners(plane: Luma) -> Mask:
     """Where the smaller eigenvalue of the structure tensor is not noise (Shi and Tomasi, 1994).
 
-    On an edge the flow along it is a guess, and guesses jitter; 2e-4 is twice what grain of 3 levels makes.
+    On an edge the flow along it is a guess, and guesses jitter. 2e-4 is 7 times the most that grain of 3 levels has.
     """
     return np.asarray(cv2.cornerMinEigenVal(plane, 5, ksize=3))[::STEP, ::STEP] > 2e-4

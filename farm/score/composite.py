@@ -35,14 +35,14 @@ class Dimension:
 
 # Limits lie between what is measured on clean takes and what obvious faults measure. In brackets: the highest of 12
 # clean movements of 4 photographs, the highest of 8 pieces of real footage without cuts, the lowest of the fault
-# meant, at full size, on the same photographs (tests/unit/score_takes.py makes clean takes and faults).
+# meant, at full size, on the same photographs (made by tests/unit/score_takes.py and score_faults.py).
 DIMENSIONS = (
     Dimension("temporal_flickering", limit=3.0),  # levels of block luma [0.6; 2.2; 4.2]
     Dimension("exposure_stability", limit=20.0),  # levels travelled in vain within 1 s [under 2; 4; 68]
     Dimension("warping_error", limit=0.4),  # of relief; boiling is rough motion too [0.13; 0.28; 0.35]
     Dimension("motion_smoothness", limit=1.0),  # of motion.py's own limits [0.5; 0.9; 2.3]
     Dimension("sharpness", limit=0.7),  # octaves of detail [0.1; 0.1; 0.9]
-    Dimension("noise", limit=4.0),  # levels; fine film grain is the highest clean [1.8; 0.8; 9.0]
+    Dimension("noise", limit=4.0),  # levels; fine film grain is the highest clean [1.4; 0.8; 9.0]
     Dimension("first_frame_fidelity", limit=1.0),  # of fidelity.py's own limits [0.1; -; 5.8]
     Dimension("appearance_consistency", limit=0.18),  # 1 - ZNCC [0.04; 0.17; 0.17]
     Dimension("dynamic_degree", limit=1.0, worst=1.0),  # motion.SLOW_LIMIT over movement [0.7; 0.4; 1.1]

@@ -9,7 +9,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from score_takes import CLEAN, FPS, SPOILS, Scene, ambient, camera, clean, photo, spoil
+from score_faults import SPOILS, spoil
+from score_takes import CLEAN, FPS, Scene, ambient, camera, clean, photo
 
 from farm.errors import TakeError
 from farm.score.score import StillReferenceScorer
