@@ -7,14 +7,11 @@ Invariant: `take_id` is a function of everything that decides a take's pixels an
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
-from farm.values import Model, Motion, Scalar, Still
-
-Canonical: TypeAlias = Scalar | Fraction | Mapping[str, "Canonical"] | Sequence["Canonical"]
+from farm.values import Model, Motion, Still
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")

@@ -100,8 +100,15 @@ def spent_before(blobs: Blobs) -> float:
 
 def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ended: str) -> Summary:
     """Circles the best takes of all that the manifest holds, and writes selects and summary."""
-    write_selects(blobs, selects(blobs))
-    summary = read_summary(blobs, name, pairs)
+    verdicts: list[str] = []  # noted as they pass: circling reads the whole manifest, once is enough
+
+    def noted() -> Iterator[Select]:
+        for select in selects(blobs):
+            verdicts.append(select.verdict.value)
+            yield select
+
+    write_selects(blobs, noted())
+    summary = _summarized(blobs, name, verdicts, pairs)
     body = plain(summary) | {"ended": ended, "spent_usd": spent_usd}
     blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
     return summary
@@ -109,9 +116,11 @@ def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ende
 
 def read_summary(blobs: Blobs, name: str, pairs: int | None) -> Summary:
     """The summary of what the store holds now."""
-    takes = _takes(blobs, COLUMNS)
-    verdicts = pa.chunked_array([pa.array([select.verdict.value for select in selects(blobs)], pa.string())])
-    return summarize(name, takes, verdicts, pairs)
+    return _summarized(blobs, name, [select.verdict.value for select in selects(blobs)], pairs)
+
+
+def _summarized(blobs: Blobs, name: str, verdicts: list[str], pairs: int | None) -> Summary:
+    return summarize(name, _takes(blobs, COLUMNS), pa.chunked_array([pa.array(verdicts, pa.string())]), pairs)
 
 
 def selects(blobs: Blobs) -> Iterator[Select]:

@@ -8,7 +8,7 @@ import json
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -75,8 +75,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
             plan.gpus_per_worker,
             dict(job.prices),
         )
-        with ExitStack() as stack:
-            workers = stack.enter_context(_workers(pool, address, bench, plan, clock))
+        with _workers(pool, address, bench, plan, clock) as workers:
             if not begun:
                 blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())
             finish, spent_usd = _drive(plan, known, rule, workers, manifest, blobs, console, clock)

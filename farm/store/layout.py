@@ -16,7 +16,6 @@ OUTCOMES = "outcomes/"
 CLIPS = "clips/"
 SELECTS = "selects.parquet"
 SUMMARY = "summary.json"
-DAILIES = "dailies/index.html"
 
 _TAKE_ID = re.compile(r"[0-9a-f]{32}")
 _OUTCOME = re.compile(rf"{OUTCOMES}([0-9a-f]{{32}})\.json")
