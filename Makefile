@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test lint types check clean
+.PHONY: help install demo test lint types check bench-scorer calibrate clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,5 +33,12 @@ types: install   ## mypy --strict
 
 check: lint types test  ## what CI runs
 
-clean:           ## forget the virtual environment and the demo's run
-	rm -rf .venv runs
+bench-scorer: install  ## is the scorer better than VBench-style metrics? (first time: 50 minutes on two cores; ARGS=--quick)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench_scorer.py $(ARGS)
+
+calibrate: install  ## fit the scorer's limits to the development set again, and draw how reliable they are
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/calibrate.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/calibrate.py --diagram
+
+clean:           ## forget the virtual environment, the demo's run and the development set
+	rm -rf .venv runs build

@@ -92,12 +92,18 @@ def _score(options: argparse.Namespace) -> int:
 
     from farm.clips import cut, judge
     from farm.report.clips_table import show
-    from farm.score.score import StillReferenceScorer
+    from farm.score import panel
 
+    if options.character and options.faces is False:
+        raise InputError("--character: without faces nothing is compared with it; leave out --no-faces")
+    # Who shows a character asks for faces.
+    faces = True if options.character else options.faces
+    scoring = panel.resolve(options.accept, faces, options.learned)
     judged = judge(
         options.clips,
-        StillReferenceScorer(),
+        panel.scorer(scoring),
         still=options.still,
+        character=options.character,
         seconds=options.seconds,
         accept=options.accept,
         frame_rate=Fraction(options.fps).limit_denominator(1001),
@@ -170,6 +176,15 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--fps", type=_positive, default=24.0, help="frame rate of folders of frames (default: 24)"
     )
+    score.add_argument(
+        "--character", metavar="IMAGE", help="a picture of whom the clips show; needs the extra faces"
+    )
+    score.add_argument(
+        "--faces", action=argparse.BooleanOptionalAction, default="auto",
+        help="compares faces (default: where the extra is installed)"
+    )  # fmt: skip
+    score.add_argument("--learned", metavar="DIR", type=Path, action="append", default=[],
+                       help="a learned scorer that joins: a folder with a scorer.yaml; may be repeated")  # fmt: skip
 
     _command(commands, "models", _models, "the models that a job can name")
     return parser

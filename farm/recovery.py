@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.catalog.stills import probe
+from farm.catalog.characters import StillLook
 from farm.dispatch.board import Board
 from farm.dispatch.gate import seen
 from farm.errors import BrokenFarm, InputError
@@ -111,7 +111,7 @@ def _settle_refused(plan: Plan, known: Recovered, refused: Iterable[tuple[int, i
     wanted: dict[int, list[tuple[int, int, str]]] = {}
     for shot, take, sha256 in refused:
         wanted.setdefault(plan.grid.still_of(shot), []).append((shot, take, sha256))
-    look = known.guarded(probe)
+    look = known.guarded(StillLook(characters=plan.scoring.faces))
     stills = enumerate(known.in_order(plan.catalog.stills()))
     asked = ((number, still) for number, still in stills if number in wanted)
     with ThreadPoolExecutor(max_workers=4) as threads:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from farm import __version__
-from farm.catalog.stills import probe
+from farm.catalog.characters import StillLook
 from farm.clock import SystemClock
 from farm.dispatch.driver import Driver
 from farm.dispatch.events import Finish
@@ -35,7 +35,7 @@ from farm.report.console import Terminal
 from farm.report.progress import Progress
 from farm.report.summary import Summary, plain, show
 from farm.report.tally import Tally
-from farm.score.score import StillReferenceScorer
+from farm.score import panel
 from farm.spec import Job
 from farm.store import layout
 from farm.store.blobs import Blobs
@@ -60,8 +60,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
     blobs.check_writable()
     description = describe(plan)
     begun = _check_same(blobs, description, job_path)
-    scorer = StillReferenceScorer()
-    manifest = Manifest(blobs, takes_schema(scorer.dimensions, plan.extra), clock)
+    manifest = Manifest(blobs, takes_schema(panel.dimensions(plan.scoring), plan.extra), clock)
     known = recover(plan, manifest, blobs)
     known = replace(known, spent_usd=max(known.spent_usd, spent_before(blobs)))
     finish, spent_usd = Finish("done"), known.spent_usd
@@ -71,7 +70,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
             job.output,
             plan.grid.models,
             job.trim.seconds,
-            job.score.accept,
+            plan.scoring,
             plan.gpus_per_worker,
             dict(job.prices),
         )
@@ -109,6 +108,7 @@ def describe(plan: Plan) -> dict[str, object]:
         **job,
         "stills": redact(plan.job.stills),
         "output": redact(plan.job.output),
+        "score": panel.described(plan.scoring),
         "motions": [asdict(motion) for motion in plan.grid.motions],
         "models": json.loads(canonical(plan.grid.models)),
     }
@@ -122,11 +122,20 @@ def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) ->
     for key in _DECISIVE:
         there, here = canonical(before.get(key)), canonical(json.loads(canonical(description[key])))
         if there != here:
+            place = _differing(key, json.loads(there), json.loads(here))
             raise InputError(
-                f"{job_path}: {key} is not what {blobs.url}/{layout.JOB} says this run was begun with; a run's job is "
-                "fixed: set it back, or give another output"
+                f"{job_path}: {place} is not what {blobs.url}/{layout.JOB} says this run was begun with; a run's job "
+                "is fixed: set it back, or give another output"
             )
     return True
+
+
+def _differing(key: str, there: object, here: object) -> str:
+    """The place in a job that two differ in: `score.faces` says more than `score`, above all where it was `auto`."""
+    if not isinstance(there, dict) or not isinstance(here, dict):
+        return key
+    places = (f"{key}.{name}" for name in sorted({*there, *here}) if there.get(name) != here.get(name))
+    return next(places, key)
 
 
 def _begun_with(blobs: Blobs) -> dict[str, object] | None:
@@ -147,7 +156,7 @@ def _workers(kind: str, address: str | None, bench: Bench, plan: Plan, clock: Sy
     if kind == "inline":
         from farm.dispatch.inline import InlinePool
 
-        pool: Pool = InlinePool(lambda name: Worker(name, bench, StillReferenceScorer(), clock), clock)
+        pool: Pool = InlinePool(lambda name: Worker(name, bench, clock), clock)
         try:
             yield pool
         finally:
@@ -187,7 +196,9 @@ def _drive(
     ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, session=session)
     record = RunRecord(blobs, manifest, plan.extra, clock)
     progress = Progress(console, tally)
-    gate = Gate(known.in_order(plan.catalog.stills()), known.guarded(probe))
+    gate = Gate(
+        known.in_order(plan.catalog.stills()), known.guarded(StillLook(characters=plan.scoring.faces))
+    )
     driver = Driver(
         grid=plan.grid,
         ledger=ledger,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
 
@@ -34,7 +34,14 @@ def _rate(value: object) -> Fraction:
     return rate
 
 
+def _auto(value: object) -> object:
+    if value != "auto" and not isinstance(value, bool):
+        raise ValueError("expected auto, true or false")
+    return value
+
+
 Rate = Annotated[Fraction, BeforeValidator(_rate), PlainSerializer(str)]
+Auto = Annotated[bool | Literal["auto"], BeforeValidator(_auto)]
 
 
 class ModelSpec(Document):
@@ -97,6 +104,8 @@ class RenderSpec(Document):
 
 class ScoreSpec(Document):
     accept: float = Field(0.7, ge=0, le=1)
+    faces: Auto = "auto"
+    learned: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
 
 
 class TrimSpec(Document):

@@ -59,7 +59,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One input image with its catalog row; `where` names that row in messages (`stills.csv:12`)."""
+    """One input image with its catalog row; `where` names that row in messages (`stills.csv:12`).
+
+    `character` says who it shows; where that names a picture, `character_uri` is where it lies.
+    """
 
     id: str
     uri: str
@@ -68,6 +71,7 @@ class Still:
     shot: str | None = None
     prompt: str | None = None
     extra: Mapping[str, Scalar] = field(default_factory=dict)
+    character_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,16 @@ class Span:
 
     def of(self, values: Frames) -> Frames:
         return values[self.start : self.stop]
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How takes are judged: the score from which one is accepted, whether faces are compared, and the folders of
+    learned scorers that join."""
+
+    accept: float
+    faces: bool = False
+    learned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

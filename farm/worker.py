@@ -12,7 +12,7 @@ import platform
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from farm.prices import cost_usd, price_per_hour
 from farm.render.backend import Backend
 from farm.render.families import backend
 from farm.render.fit import fit
+from farm.score import panel
 from farm.score.scorer import Scorer
 from farm.store import layout
 from farm.store.blobs import Blobs
@@ -33,9 +34,9 @@ from farm.store.manifest import decode_outcome, encode_outcome
 from farm.trim.encode import encode_clip, filmstrip, poster
 from farm.trim.provenance import provenance
 from farm.trim.span import best_span
-from farm.values import Frames, Model, Outcome, Pixels, Status, Task
+from farm.values import Frames, Model, Outcome, Pixels, Scoring, Status, Task
 
-_STILLS_KEPT = 4  # decoded stills in memory: neighbouring tasks share theirs
+_STILLS_KEPT = 4  # decoded pictures in memory: neighbouring tasks share theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Bench:
     output: str = field(repr=False)
     models: tuple[Model, ...]
     trim_s: float
-    accept: float
+    scoring: Scoring
     gpus: float
     prices: Mapping[str, float]
 
@@ -70,10 +71,10 @@ class _Rendered:
 
 
 class Worker:
-    def __init__(self, name: str, bench: Bench, scorer: Scorer, clock: Clock, node: str = "") -> None:
+    def __init__(self, name: str, bench: Bench, clock: Clock, node: str = "") -> None:
         self._name = name
         self._bench = bench
-        self._scorer = scorer
+        self._scorer: Scorer  # from load()
         self._clock = clock
         self._node = node or platform.node()
         self._blobs = Blobs.open(bench.output)
@@ -84,8 +85,9 @@ class Worker:
         self._idle_since_s = clock.monotonic_s()
 
     def load(self) -> Hello:
-        """Makes the first model resident. Raises InputError when it cannot be used here."""
+        """Makes the scorer and the first model resident. Raises InputError when one cannot be used here."""
         began_s = self._clock.monotonic_s()
+        self._scorer = panel.scorer(self._bench.scoring)
         resident = self._backend(self._bench.models[0])
         self._idle_since_s = self._clock.monotonic_s()
         accelerator = resident.accelerator
@@ -98,9 +100,10 @@ class Worker:
             return done
         try:
             still = self._still(task)
+            character = self._character(task)
             with self._render_lock:
                 rendered = self._render(task, still)
-            outcome = self._finish(task, attempt, rendered)
+            outcome = self._finish(task, attempt, rendered, character)
         except TakeError as e:
             outcome = failed_outcome(
                 task, attempt, reason=str(e), blame=e.blame, kind=e.kind, at=self._clock.now().isoformat()
@@ -117,19 +120,36 @@ class Worker:
     # --- the stations ---------------------------------------------------------------------------------
 
     def _still(self, task: Task) -> Pixels:
+        def fetched() -> Pixels:
+            data = fetch(task.still.uri)
+            if sha256_hex(data) != task.still_sha256:
+                raise StillError(
+                    f"{task.still.where}: changed since the gate saw it; give it a new id",
+                    kind="still_changed",
+                )
+            return decode(data)
+
+        return self._kept(task.still_sha256, fetched)
+
+    def _character(self, task: Task) -> Pixels | None:
+        """The picture of the character, where the catalog names one and somebody looks at it."""
+        uri = task.still.character_uri
+        if uri is None or not self._bench.scoring.faces:
+            return None
+        try:
+            return self._kept(uri, lambda: decode(fetch(uri)))
+        except StillError as e:
+            raise StillError(f"{task.still.where}: character: {e}", kind=e.kind) from e
+
+    def _kept(self, key: str, fetched: Callable[[], Pixels]) -> Pixels:
+        """A picture, from memory if it was needed a moment ago."""
         with self._stills_lock:
-            if task.still_sha256 in self._stills:
-                self._stills.move_to_end(task.still_sha256)
-                return self._stills[task.still_sha256]
-        data = fetch(task.still.uri)
-        if sha256_hex(data) != task.still_sha256:
-            raise StillError(
-                f"{task.still.where}: changed since the gate saw it; give it a new id",
-                kind="still_changed",
-            )
-        pixels = decode(data)
+            if key in self._stills:
+                self._stills.move_to_end(key)
+                return self._stills[key]
+        pixels = fetched()
         with self._stills_lock:
-            self._stills[task.still_sha256] = pixels
+            self._stills[key] = pixels
             while len(self._stills) > _STILLS_KEPT:
                 self._stills.popitem(last=False)
         return pixels
@@ -151,12 +171,12 @@ class Worker:
             )
         return _Rendered(frames, fitted, started_at, ended_s - began_s, wait_s)
 
-    def _finish(self, task: Task, attempt: int, rendered: _Rendered) -> Outcome:
+    def _finish(self, task: Task, attempt: int, rendered: _Rendered, character: Pixels | None) -> Outcome:
         began_s = self._clock.monotonic_s()
         fps, frames = task.model.fps, rendered.frames
-        measures = self._scorer.measure(frames, fps, rendered.still)
+        measures = self._scorer.measure(frames, fps, rendered.still, character)
         span = best_span(measures.composite, measures.cuts, max(1, round(self._bench.trim_s * fps)))
-        review = self._scorer.judge(measures, span, fps, self._bench.accept)
+        review = self._scorer.judge(measures, span, fps, self._bench.scoring.accept)
         chosen = span.of(frames)
         with tempfile.TemporaryDirectory(prefix="farm-") as folder:
             clip = Path(folder) / "clip.mp4"

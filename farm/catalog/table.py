@@ -5,6 +5,7 @@ broken quotes, which only the latter refuses).
 """
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Set
 
 import numpy as np
@@ -13,9 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from farm.catalog.columns import Rows, carry, kind_of, listed
-from farm.catalog.naming import MAX_ID_CHARS, SUFFIX_PATTERN, checked_id, derived_id, is_url
+from farm.catalog.naming import MAX_ID_CHARS, SUFFIX_PATTERN, checked_id, derived_id, is_image, is_url
 from farm.catalog.remote import BadUrl, filesystem, local_path, shown
 from farm.errors import InputError
+from farm.redact import redact
 from farm.values import Still
 
 _OWN_COLUMNS = ("image", "id", "character", "shot", "prompt")
@@ -66,14 +68,18 @@ class Table:
         for number, row in self._rows:
             where = f"{self.what}:{number}"
             image = _image(row, where)
+            character = _label(row, "character", where)
             yield Still(
                 id=_id(row, image, where),
                 uri=self._uri(image, where),
                 where=where,
-                character=_label(row, "character", where),
+                # What a still's row says is stored, what a URL is signed with is not.
+                character=redact(character) if character else None,
                 shot=_label(row, "shot", where),
                 prompt=_label(row, "prompt", where),
                 extra={field.name: carry(row.get(name), field.type) for name, field in carried.items()},
+                # `mira.png` is a picture of Mira, `Mira` is her name.
+                character_uri=self._uri(character, where) if character and _is_picture(character) else None,
             )
 
     def extra_columns(self) -> pa.Schema:
@@ -159,6 +165,11 @@ def _image(row: Mapping[str, object], where: str) -> str:
     if isinstance(image, str):
         raise InputError(f"{where}: image is empty; expected a path or a URL")
     raise InputError(f"{where}: image is {kind_of(image)}; expected a path or a URL")
+
+
+def _is_picture(character: str) -> bool:
+    # Of a URL also what stands before a signature.
+    return is_image(character) or (is_url(character) and is_image(re.split(r"[?#]", character)[0]))
 
 
 def _id(row: Mapping[str, object], image: str, where: str) -> str:

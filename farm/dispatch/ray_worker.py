@@ -6,7 +6,6 @@ import ray
 
 from farm.clock import SystemClock
 from farm.dispatch.placement import AHEAD
-from farm.score.score import StillReferenceScorer
 from farm.values import Outcome, Task
 from farm.worker import Bench, Hello, Worker
 
@@ -16,7 +15,7 @@ class RayWorker:
 
     def __init__(self, name: str, bench: Bench) -> None:
         node = ray.util.get_node_ip_address()
-        self._worker = Worker(name, bench, StillReferenceScorer(), SystemClock(), node=node)
+        self._worker = Worker(name, bench, SystemClock(), node=node)
 
     def load(self) -> Hello:
         return self._worker.load()

@@ -13,9 +13,11 @@ from farm.catalog.sources import Catalog, open_catalog
 from farm.errors import InputError
 from farm.plan.grid import Grid
 from farm.render.families import FAMILIES, resolve
+from farm.score import panel
 from farm.spec import Job
 from farm.store.rows import takes_schema
 from farm.store.stills import stills_schema
+from farm.values import Scoring
 
 # Columns of takes and stills; a catalog's own column of such a name is carried as `catalog_<name>` to both.
 RESERVED = frozenset([*takes_schema((), pa.schema([])).names, *stills_schema(pa.schema([])).names])
@@ -28,10 +30,11 @@ class Plan:
     grid: Grid
     extra: pa.Schema  # the catalog's extra columns, which are carried to the manifest
     gpus_per_worker: float
+    scoring: Scoring
 
 
 def make_plan(job: Job, job_path: Path) -> Plan:
-    """Raises InputError for motions, models or a catalog that cannot be used."""
+    """Raises InputError for motions, models, scorers or a catalog that cannot be used."""
     where = str(job_path)
     models = tuple(resolve(spec, job.render, where=where) for spec in job.model_specs())
     names = [model.name for model in models]
@@ -41,7 +44,9 @@ def make_plan(job: Job, job_path: Path) -> Plan:
     motions = load_motions(job.motions, where=where, base=job_path.parent)
     catalog = open_catalog(job.stills, base=job_path.parent, reserved=RESERVED)
     grid = Grid(catalog.count(), motions, models, job.takes.max, job.takes.seed)
+    folders = [job_path.parent / folder for folder in job.score.learned]
+    scoring = panel.resolve(job.score.accept, job.score.faces, folders)
     gpus = job.workers.gpus
     if gpus is None:
         gpus = max(FAMILIES[model.family].gpus for model in models)
-    return Plan(job, catalog, grid, catalog.extra_columns, gpus)
+    return Plan(job, catalog, grid, catalog.extra_columns, gpus, scoring)

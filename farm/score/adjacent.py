@@ -32,6 +32,7 @@ class Pair:
     ahead: View
     behind: View
     corners: Mask  # of the earlier frame: points whose movement is visible in every direction
+    change: float  # mean absolute difference of the two, in levels
 
 
 def pairs(take: Planes) -> Iterator[Pair]:
@@ -45,6 +46,7 @@ def pairs(take: Planes) -> Iterator[Pair]:
             ahead=tracker.view(before, after, there, back),
             behind=tracker.view(after, before, back, there),
             corners=_corners(before),
+            change=float(cv2.norm(before, after, cv2.NORM_L1)) / before.size,
         )
 
 

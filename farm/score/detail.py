@@ -9,22 +9,26 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from farm.score.flow import Blocks, Field, ranked
+from farm.score.flow import Blocks, Field, Mask, ranked
 from farm.score.planes import Luma
 from farm.score.reference import BLOCK_POINTS, STEP, Sight, at
 
 _RICH = (
     0.6  # share of blocks with less detail, from which a block of the still says something about sharpness
 )
+_SHARPEST = 0.9  # share of blocks with less detail than those that say whether anything is in focus
+_PLAIN = (0.3, 0.7)  # shares between which it has some: contours of posterised tones show there
 _FLAT = 0.35  # share of blocks with less detail, up to which it says something about noise
 _SEEN = 0.5
+SHARPENED = 0.3  # octaves that motion, light and codecs may add
 _ZOOM_LAW = 1.5  # |Laplacian| falls with scale by 1 for edges and by 2 for texture
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) * np.float32(np.sqrt(np.pi / 2) / 6)
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Of one anchor against the still: `blur` in octaves of detail lost, `noise` in levels gained."""
+    """Of one anchor against the still: `blur` in octaves of detail lost (or gained, beyond SHARPENED, as over-sharpened
+    edges or contours between tones), `noise` in levels gained."""
 
     blur: float
     noise: float
@@ -39,6 +43,9 @@ class Details:
         self._fine = whole.mean(np.ascontiguousarray(_fine(still)[::STEP, ::STEP]))
         self._grain = whole.mean(np.ascontiguousarray(_grain(still)[::STEP, ::STEP]))
         self._rich = self._fine >= ranked(self._fine, _RICH)
+        self._plain = (self._fine >= ranked(self._fine, _PLAIN[0])) & (
+            self._fine <= ranked(self._fine, _PLAIN[1])
+        )
         self._flat = self._fine <= ranked(self._fine, _FLAT)
 
     def of(self, sight: Sight) -> Detail:
@@ -48,20 +55,31 @@ class Details:
         blocks, seen = sight.blocks, sight.blocks.share > _SEEN
         if seen.mean() < _SEEN:
             return Detail(blur=0.0, noise=0.0)  # another picture has its own detail: fidelity.py says so
-        rich, flat = self._rich & seen, self._flat & seen
         fine = blocks.mean(at(_fine(sight.frame), sight.view))
-        blur = 0.0
-        if rich.any():
-            contrast = sight.tone[0]  # a fade takes detail, but no sharpness
-            kept = np.log2((fine[rich] / contrast + 1) / (self._fine[rich] + 1)) + _ZOOM_LAW * np.log2(
-                _zoom(sight)
-            )
-            blur = max(0.0, -ranked(kept, 0.75))
-        noise = 0.0
-        if flat.any():
-            grain = blocks.mean(at(_grain(sight.frame), sight.view))[flat]
-            noise = float(np.sqrt(np.maximum(grain**2 - self._grain[flat] ** 2, 0)).mean())
-        return Detail(blur, noise)
+        grain = blocks.mean(at(_grain(sight.frame), sight.view))
+        return Detail(self._blur(fine, seen, sight), self._noise(grain, self._flat & seen))
+
+    def _blur(self, fine: Field, seen: Mask, sight: Sight) -> float:
+        rich, plain = self._rich & seen, self._plain & seen
+        if not (rich.any() and plain.any()):
+            return 0.0
+        contrast, zoom = (
+            sight.tone[0],
+            _ZOOM_LAW * np.log2(_zoom(sight)),
+        )  # a fade takes detail, but no sharpness
+        kept = np.log2((fine / contrast + 1) / (self._fine + 1)) + zoom
+        # A rack of focus moves the sharp plane: what is sharp now counts, wherever it is.
+        ours, theirs = ranked(self._fine[seen], _SHARPEST), ranked(fine[seen], _SHARPEST) / contrast
+        lost = min(-ranked(kept[rich], 0.75), -float(np.log2((theirs + 1) / (ours + 1))) - zoom)
+        # Contours come up where there was little, and nothing is lost for them.
+        contours = ranked(kept[plain], 0.75) + 2 * min(0.0, ranked(kept[rich], 0.25))
+        gained = max(ranked(kept[rich], 0.5), contours) - SHARPENED
+        return max(0.0, float(lost), gained)
+
+    def _noise(self, grain: Field, flat: Mask) -> float:
+        if not flat.any():
+            return 0.0
+        return float(np.sqrt(np.maximum(grain[flat] ** 2 - self._grain[flat] ** 2, 0)).mean())
 
 
 def _zoom(sight: Sight) -> float:

@@ -7,16 +7,19 @@ is not judged here.
 import cv2
 import numpy as np
 
-from farm.score.flow import Blocks, Field
+from farm.score.flow import Blocks, Field, relief
 from farm.score.planes import Luma
 from farm.score.reference import BLOCK_POINTS, STEP, Sight, soft
 
 _NOISE_VARIANCE = 20.0  # levels^2: keeps grain on flat blocks from looking like another picture
 _TEXTURE_VARIANCE = 36.0  # levels^2: blocks below show nothing that could change
 _TEXTURE_TOP = 25.0  # deviation beyond which a block weighs no more
+_RELIEF_NOISE_VARIANCE = 8.0
+# Allowed beyond the frame's median way: what goes astray by itself (a smear, a fold) is not excused by that.
+_APART, _ASTRAY = 1.5, 1.0
 _SEEN = 0.5  # share of a block in view, below which it says nothing
 # % of the long edge. Real footage then owes 0.05-0.15, melted shapes 0.17 and more, clean camera moves under 0.04.
-ALLOWANCE = 5.0
+ALLOWANCE = 4.0
 WORST_SHARE = 0.25
 
 
@@ -25,6 +28,7 @@ class Textures:
 
     def __init__(self, still: Luma) -> None:
         self.levels = soft(still)[::STEP, ::STEP].astype(np.float32)
+        self.relief = relief(self.levels)
         whole = Blocks(np.ones(self.levels.shape, np.bool_), BLOCK_POINTS)
         variance = whole.variance(self.levels, whole.mean(self.levels))
         self.textured = variance > _TEXTURE_VARIANCE
@@ -40,23 +44,33 @@ def unlikeness(sight: Sight, still: Textures, travelled: Field) -> float:
 
     What moved far shows sides that the still does not, and hides others: `travelled` is how far each block's points
     have gone since the first frame, in % of the long edge, on any block grid; ALLOWANCE halves what a block owes.
+    A block is as like as its levels are, or their relief: what lies over things (shadow, smoke) does not change them.
     """
     blocks, view = sight.blocks, sight.view
-    ours, theirs = still.levels, view.seen.astype(np.float32)
-    our_mean, their_mean = blocks.mean(ours), blocks.mean(theirs)
-    covariance = blocks.mean(ours * theirs) - our_mean * their_mean
-    spread = np.sqrt(blocks.variance(ours, our_mean) * blocks.variance(theirs, their_mean))
-    zncc = np.clip((covariance + _NOISE_VARIANCE) / (spread + _NOISE_VARIANCE), 0, 1)
+    levels = view.seen.astype(np.float32)
+    zncc = np.maximum(
+        _zncc(blocks, still.levels, levels, _NOISE_VARIANCE),
+        _zncc(blocks, still.relief, relief(levels), _RELIEF_NOISE_VARIANCE),
+    )
     in_view = Blocks(view.kept | view.lost, BLOCK_POINTS).share
     found = np.minimum(zncc * blocks.share / np.maximum(in_view, 1e-3), 1)
-    way = cv2.resize(travelled, zncc.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    owed = (1 - found) / (1 + np.asarray(way, np.float32) / ALLOWANCE)
+    way = np.asarray(cv2.resize(travelled, zncc.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    way = np.minimum(way, _APART * float(np.median(way)) + _ASTRAY)
+    owed = (1 - found) / (1 + way / ALLOWANCE)
     judged = still.textured & (in_view > _SEEN)
     if not judged.any():
         return 0.0
     weight = still.weight[judged]
     worst = np.sort(owed[judged])[-max(1, round(judged.sum() / 5)) :]
     return float((owed[judged] * weight).sum() / weight.sum() + WORST_SHARE * worst.mean())
+
+
+def _zncc(blocks: Blocks, ours: Field, theirs: Field, noise: float) -> Field:
+    """Of each block: zero-mean normalised cross-correlation, 1 where there is nothing but `noise` (levels^2)."""
+    our_mean, their_mean = blocks.mean(ours), blocks.mean(theirs)
+    covariance = blocks.mean(ours * theirs) - our_mean * their_mean
+    spread = np.sqrt(blocks.variance(ours, our_mean) * blocks.variance(theirs, their_mean))
+    return np.asarray(np.clip((covariance + noise) / (spread + noise), 0, 1), np.float32)
 
 
 def mismatch(first: Sight, unlike: float) -> float:

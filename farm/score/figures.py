@@ -6,12 +6,12 @@ alone, but for the still, which is the whole take's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import cv2
 import numpy as np
 
-from farm.score import detail, fidelity, motion, stability, warping
+from farm.score import borders, colour, detail, fidelity, ghosting, motion, stability, warping
 from farm.score.adjacent import Pair, pairs
 from farm.score.flow import Field
 from farm.score.planes import Planes
@@ -29,6 +29,7 @@ class Walk:
     torn: Sequence[float]
     speed: Sequence[float]
     travel: Sequence[Field]
+    change: Sequence[float]
     flicker: Sequence[float]
     rough: Sequence[float]
     cuts: tuple[int, ...]
@@ -41,7 +42,7 @@ class Walk:
 
 def walked(take: Planes) -> Walk:
     """One walk through the take."""
-    warp, torn, speed, travel = [], [], [], []
+    warp, torn, speed, travel, change = [], [], [], [], []
     flicker, rough = [], []
     before: Pair | None = None
     for pair in pairs(take):
@@ -50,42 +51,51 @@ def walked(take: Planes) -> Walk:
         torn.append(left.torn)
         speed.append(motion.speed(pair, take.fps))
         travel.append(motion.travel(pair))
+        change.append(pair.change)
         if before is not None:
             flicker.append(stability.flicker(before, pair))
             rough.append(motion.roughness(before, pair))
         before = pair
-    return Walk(warp, torn, speed, travel, flicker, rough, warping.cuts(torn, take.fps))
+    return Walk(warp, torn, speed, travel, change, flicker, rough, warping.cuts(torn, take.fps))
 
 
 def temporal(take: Planes, walk: Walk) -> dict[str, Curve]:
     """Figures of all dimensions that need no still, one for each frame: its way from the frame before."""
     stretches = [_stretch(take, walk, span) for span in walk.stretches]
     joined = {name: np.concatenate([figures[name] for figures in stretches]) for name in stretches[0]}
-    jumps = _spread(warping.jumps(walk.torn, take.fps), 1, len(take))
-    return {**joined, "shot_continuity": jumps}
+    jumps = _spread(warping.jumps(walk.torn, take.fps), 1, len(take)) / warping.JUMP_LIMIT
+    surges = _spread(warping.surges(walk.change, take.fps), 1, len(take)) / warping.SURGE_LIMIT
+    return {**joined, "shot_continuity": np.maximum(jumps, surges)}
 
 
 def drifting(take: Planes, walk: Walk) -> dict[str, Curve]:
     """Figures of all dimensions that compare with the still, one for each frame: between anchors, interpolated."""
     textures, details = fidelity.Textures(take.still), detail.Details(take.still)
+    ghosts, rim = ghosting.Ghosts(take.still), borders.Borders(take.still)
     way = _travelled(walk)
-    unlike, blur, noise, shifts, first = [], [], [], [], 0.0
+    unlike, blur, noise, shifts, ghost, border, colours, first = [], [], [], [], [], [], [], []
     for anchor, sight in zip(take.anchors, sights(take), strict=True):
         unlike.append(fidelity.unlikeness(sight, textures, way[anchor]))
         found = details.of(sight)
         blur.append(found.blur)
         noise.append(found.noise)
         shifts.append(sight.shift)
-        if len(unlike) == 1 and take.still_given:
-            first = fidelity.mismatch(sight, unlike[0])
+        ghost.append(ghosts.of(sight))
+        border.append(rim.of(sight.frame))
+        colours.append(colour.drift(sight))
+        first.append(fidelity.mismatch(sight, unlike[-1]) if take.still_given else 0.0)
     at_anchors = {
         "exposure_stability": _pumping(take, walk, shifts),
         "sharpness": blur,
         "noise": noise,
         "appearance_consistency": unlike,
+        "color_consistency": colours,
+        "ghosting": ghost,
+        "border_integrity": border,
+        # Only as long as it lasts: what moves later, or fades, was there at the start.
+        "first_frame_fidelity": list(accumulate(first, min)),
     }
-    curves = {name: _between(take.anchors, values, walk) for name, values in at_anchors.items()}
-    return {**curves, "first_frame_fidelity": np.full(len(take), first, np.float32)}
+    return {name: _between(take.anchors, values, walk) for name, values in at_anchors.items()}
 
 
 def _stretch(take: Planes, walk: Walk, span: Span) -> dict[str, Curve]:
@@ -95,7 +105,10 @@ def _stretch(take: Planes, walk: Walk, span: Span) -> dict[str, Curve]:
     return {
         "temporal_flickering": _spread(walk.flicker[of_middles], 1, count),
         "warping_error": _spread(walk.warp[of_pairs], 1, count),
-        "motion_smoothness": _spread(walk.rough[of_middles], 1, count),
+        "motion_smoothness": np.maximum(
+            _spread(walk.rough[of_middles], 1, count),
+            _spread(motion.hiccups(walk.change[of_pairs], take.fps), 1, count),
+        ),
         "dynamic_degree": _spread(motion.stillness(drifts), (count - len(drifts)) / 2, count),
         "motion_magnitude": _spread(motion.sustained(walk.speed[of_pairs], take.fps), 1, count),
     }

@@ -17,7 +17,9 @@ Flow: TypeAlias = NDArray[np.float32]  # (h, w, 2): how far each point went, dx 
 Field: TypeAlias = NDArray[np.float32]  # (h, w)
 Mask: TypeAlias = NDArray[np.bool_]  # (h, w)
 
+_RELIEF_POINTS = 7  # of a grid, a little less than a block
 ALIKE_LEVELS = 8  # of 255: what codecs and grain do to a point that did not change
+ALIKE_RELIEF = 4  # of 255: the same, on softened planes less what light does
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class View:
     """One picture as seen from the points of another, on a grid of that other picture.
 
     `kept` points were followed there and back, or look the same where they went (flat walls, where any flow will
-    do); `lost` ones are in frame and neither; the rest left the frame.
+    do; beside a still, also under another light); `lost` ones are in frame and neither; the rest left the frame.
     """
 
     x: Field  # where the grid's points went, in pixels of the plane
@@ -60,7 +62,7 @@ class Tracker:
                 6
             )  # as exact as 12 here, and a third faster with the stride
             self._dis.setPatchStride(5)
-        self._step = step
+        self._step, self._refined = step, refined
         self._bottom, self._right = shape[0] - 1, shape[1] - 1
         self._y, self._x = np.mgrid[: shape[0] : step, : shape[1] : step].astype(np.float32)
 
@@ -79,9 +81,18 @@ class Tracker:
         inside = (x >= 0) & (x <= self._right) & (y >= 0) & (y <= self._bottom)
         gap = (dx + back_dx) ** 2 + (dy + back_dy) ** 2
         length = dx * dx + dy * dy + back_dx * back_dx + back_dy * back_dy
-        alike = np.asarray(cv2.absdiff(seen, source[:: self._step, :: self._step])) <= ALIKE_LEVELS
+        here = source[:: self._step, :: self._step]
+        alike = np.asarray(cv2.absdiff(seen, here)) <= ALIKE_LEVELS
+        if self._refined:
+            alike |= np.abs(relief(seen) - relief(here)) <= ALIKE_RELIEF
         followed = (gap <= 0.01 * length + 0.5) | alike
         return View(x, y, dx, dy, seen, inside & followed, inside & ~followed)
+
+
+def relief(levels: NDArray[np.generic]) -> Field:
+    """Less what changes slowly over the picture: shadows, smoke and light lie over things, and leave this."""
+    plane = levels.astype(np.float32)
+    return np.asarray(plane - cv2.blur(plane, (_RELIEF_POINTS, _RELIEF_POINTS)), np.float32)
 
 
 class Blocks:

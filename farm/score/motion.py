@@ -24,6 +24,11 @@ PAUSE_S = 0.5  # a movement may pause as long as a breath does
 # the width. Wobble: 0.5 for a tree in the wind at 15 fps, 1.9 for a jelly at 0.6% of the width and 5 Hz.
 SHAKE_LIMIT_PX = 1.0
 WOBBLE_LIMIT_PX = 0.75
+HICCUP_LIMIT = 3.0  # repeated frames within a second; one alone is seen by few
+_HICCUP_REACH = 4
+_HICCUP_FLOOR = 0.15  # levels; under these a codec repeats frames by itself
+_STUCK = 0.2  # of the usual change
+_MOVING = 0.7
 _ALLOWED_SHAKE = 1.0  # per speed: a shaken camera turns back within a frame, a held one within three
 _ALLOWED_WOBBLE = 0.5  # per speed: what sways at 2 Hz has 0.5 at 24 fps
 
@@ -77,6 +82,25 @@ def roughness(before: Pair, after: Pair) -> float:
     return max(shake / SHAKE_LIMIT_PX, wobble / WOBBLE_LIMIT_PX, 0.0)
 
 
+def hiccups(changes: Sequence[float], fps: Fraction) -> list[float]:
+    """Of each pair, how many pairs within the second around it stand still amid movement, over HICCUP_LIMIT.
+
+    A repeated frame changes hardly anything, where its neighbours on both sides change as much as is usual there; what
+    comes to rest and turns back slows down before.
+    """
+    if not changes:
+        return []
+    levels = np.asarray(changes, np.float64)
+    stuck = np.zeros(len(levels))
+    for i in range(1, len(levels) - 1):
+        around = levels[max(0, i - _HICCUP_REACH) : i + _HICCUP_REACH + 1]
+        usual = ranked(around, 0.75)
+        beside = min(levels[max(0, i - 2) : i].max(), levels[i + 1 : i + 3].max())
+        stuck[i] = usual > _HICCUP_FLOOR and levels[i] < _STUCK * usual and beside > _MOVING * usual
+    width = max(1, round(float(fps)))
+    return [float(v) for v in rolling(stuck, fps, 1.0) * width / HICCUP_LIMIT]
+
+
 def _vectors(pair: Pair, mask: NDArray[np.bool_], back: bool = False) -> NDArray[np.float64]:
     view = pair.behind if back else pair.ahead
     dx, dy = view.dx[::_SPARSE, ::_SPARSE][mask], view.dy[::_SPARSE, ::_SPARSE][mask]
@@ -105,10 +129,12 @@ def drift(take: Planes) -> list[float]:
         shared.append(sized.mean(changes[0] * changes[-1]))
         slopes.append(slope)
         changes.pop(0)
-    steady = np.maximum(rolling(np.stack(shared), take.fps, PAUSE_S), 0)
-    quiet = np.percentile(steady, 10, axis=(1, 2), keepdims=True)
-    moved = np.sqrt(np.maximum(steady - quiet, 0)) / np.stack(slopes)
-    return [float(v) for v in np.percentile(moved, 95, axis=(1, 2)) * scale]
+    steady = rolling(np.stack(shared), take.fps, PAUSE_S)
+    quiet = np.percentile(np.maximum(steady, 0), 10, axis=(1, 2), keepdims=True)
+    moved = (steady - quiet) / np.square(np.stack(slopes))
+    # Where nothing moves, noise has products of both signs alike.
+    most, noise = np.percentile(moved, [95, 5], axis=(1, 2))
+    return [float(v) for v in np.sqrt(np.maximum(most + np.minimum(noise, 0), 0)) * scale]
 
 
 def _change(take: Planes, start: int, apart: int) -> Field:

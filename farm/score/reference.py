@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.score.flow import Blocks, Field, Flow, Tracker, View
-from farm.score.planes import Luma, Planes
+from farm.score.flow import Blocks, Field, Flow, Mask, Tracker, View
+from farm.score.planes import Luma, Planes, Tint
 
 STEP = 2
 _SOFT_PX = 5
 BLOCK_POINTS = 8  # 16 px of 432: 27 blocks across
+_SEEN = 0.2  # share kept in view, below which another picture is seen
 _GAIN_LIMITS = (0.4, 2.5)  # darker or brighter than this is no fade but another picture
 
 Shift: TypeAlias = NDArray[np.float32]  # (3,): change of Y, Cr, Cb in levels of 255
@@ -29,11 +30,18 @@ Shift: TypeAlias = NDArray[np.float32]  # (3,): change of Y, Cr, Cb in levels of
 class Sight:
     """The still's view of one anchor frame; `tone` is (slope, offset) of the frame's levels over the still's."""
 
+    still_tint: Tint
     frame: Luma
     view: View
     blocks: Blocks
     tone: tuple[float, float]
-    shift: Shift
+    tint: Tint  # the frame's colours where the still's are seen
+    tinted: Mask  # which of them are
+
+    @property
+    def shift(self) -> Shift:
+        """Mean change of luma and chroma of what is kept in view, since the still."""
+        return np.asarray((self.tint - self.still_tint)[self.tinted].mean(axis=0), np.float32)
 
 
 def sights(take: Planes) -> Iterator[Sight]:
@@ -50,12 +58,15 @@ def sights(take: Planes) -> Iterator[Sight]:
         there, back = tracker.flow(take.still, level, there), tracker.flow(level, take.still, back)
         tone = _combined(tone, _tone(still, tracker.view(blurred, soft(level), there, back)))
         view = tracker.view(blurred, soft(_toned(frame, tone)), there, back)
+        tint, tinted = _tints(take, anchor, there, view)
         yield Sight(
+            still_tint=take.still_tint,
             frame=frame,
             view=view,
             blocks=Blocks(view.kept, BLOCK_POINTS),
             tone=tone,
-            shift=_shift(take, anchor, there, view),
+            tint=tint,
+            tinted=tinted,
         )
 
 
@@ -76,7 +87,7 @@ def _toned(frame: Luma, tone: tuple[float, float]) -> Luma:
 
 def _tone(still: Field, view: View) -> tuple[float, float]:
     """Slope and offset of the levels seen over the still's, by regression over the points kept."""
-    if view.kept.mean() < 0.2:
+    if view.kept.mean() < _SEEN:
         return 1.0, 0.0
     ours, theirs = still[view.kept], view.seen[view.kept].astype(np.float32)
     spread = float(ours.var())
@@ -90,19 +101,17 @@ def _combined(first: tuple[float, float], then: tuple[float, float]) -> tuple[fl
     return slope, first[1] + first[0] * then[1]
 
 
-def _shift(take: Planes, anchor: int, there: Flow, view: View) -> Shift:
-    """Mean change of luma and chroma of what is kept in view, since the still.
+def _tints(take: Planes, anchor: int, there: Flow, view: View) -> tuple[Tint, Mask]:
+    """The colours around an anchor, seen from the still's points, and which of these are kept in view.
 
-    The frames around the anchor are averaged: what changes faster than anchors come is flicker, not this.
+    The frames around the anchor are averaged: what changes faster than anchors come is flicker, not drift.
     """
-    reach = min(
-        take.stride // 2, anchor, len(take) - 1 - anchor
-    )  # even on both sides, or movement would count
-    near = take.tints[anchor - reach : anchor + reach + 1]
-    now = np.asarray(np.mean(near, axis=0), np.float32)
+    # Even on both sides, or movement would count.
+    reach = min(take.stride // 2, anchor, len(take) - 1 - anchor)
+    now = np.asarray(np.mean(take.tints[anchor - reach : anchor + reach + 1], axis=0), np.float32)
     height, width = take.still_tint.shape[:2]
-    if view.kept.mean() < 0.2:
-        return np.asarray(now.mean(axis=(0, 1)) - take.still_tint.mean(axis=(0, 1)), np.float32)
+    if view.kept.mean() < _SEEN:
+        return now, np.ones((height, width), np.bool_)
     scale = np.array([width / take.still.shape[1], height / take.still.shape[0]], np.float32)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     went = cv2.resize(there, (width, height), interpolation=cv2.INTER_AREA) * scale
@@ -110,4 +119,4 @@ def _shift(take: Planes, anchor: int, there: Flow, view: View) -> Shift:
         now, x + went[..., 0], y + went[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     kept = cv2.resize(view.kept.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    return np.asarray((np.asarray(seen) - take.still_tint)[kept].mean(axis=0), np.float32)
+    return np.asarray(seen, np.float32), np.asarray(kept, np.bool_)

@@ -16,6 +16,11 @@ from farm.score.flow import ranked
 _FLOOR_LEVELS = 10.0  # relief that even a flat wall is granted, or grain on it would count as warping
 TORN = 0.5  # of a block lost, or a residual of half its relief: what moved there is not what was there
 CUT_SHARE = 0.35  # of the frame torn at once; pop-ins of a quarter of the frame's width reach 0.12, cuts 0.54
+# At the limit, 1: share of the frame torn at once (0.07 in real footage, 0.10 when a quarter of the width changes), and
+# change beyond the usual (0.6 in real footage, 1.3 by the light of a fire; 2.5 and more for things that pop up).
+JUMP_LIMIT = 0.12
+SURGE_LIMIT = 2.0
+_SURGE_FLOOR = 0.5  # levels that pass for usual where hardly anything moves
 _ALONE = 3.0  # a cut stands out of its half second by this; a whip pan tears every pair alike
 
 
@@ -52,6 +57,21 @@ def jumps(shares: Sequence[float], fps: Fraction) -> list[float]:
         near = [*shares[max(0, i - reach) : i], *shares[i + 1 : i + 1 + reach]]
         usual = float(np.median(near)) if near else 0.0
         found.append(max(0.0, share - usual))
+    return found
+
+
+def surges(changes: Sequence[float], fps: Fraction) -> list[float]:
+    """Of each pair, how far its change (levels) stands out of the half seconds on both sides, in times their usual.
+
+    Usual is the upper quartile: what a pane that hung and jumps on, a frame that flashes or an object from nowhere
+    have in common, whether or not a flow can be found that explains it.
+    """
+    reach = max(2, round(fps / 2))
+    levels = np.asarray(changes, np.float64)
+    found = []
+    for i, level in enumerate(levels):
+        usual = ranked(np.concatenate([levels[max(0, i - reach) : i], levels[i + 1 : i + 1 + reach]]), 0.75)
+        found.append(max(0.0, float(level) - usual) / (usual + _SURGE_FLOOR))
     return found
 
 

@@ -57,6 +57,16 @@ def decode(path: Path, *, bounds: Bounds | None = None) -> tuple[Frames, Fractio
     return np.stack(frames), fps
 
 
+def frame_size(path: Path) -> tuple[int, int]:
+    """Width and height of the first video stream, px. Raises InputError where there is none."""
+    try:
+        with av.open(str(path)) as container:
+            stream = _stream(container, path, None)
+            return stream.width, stream.height
+    except FFmpegError as e:
+        raise InputError(f"{path}: cannot be decoded: {reason(e)}") from e
+
+
 def _stream(container: InputContainer, path: Path, bounds: Bounds | None) -> VideoStream:
     if not container.streams.video:
         raise InputError(f"{path}: has no video stream")

@@ -16,7 +16,7 @@ from farm.errors import InputError, StoreError
 from farm.ids import sha256_hex
 from farm.outcomes import blank_outcome
 from farm.plan.grid import Grid
-from farm.values import Blame, Model, Motion, Outcome, Status, Still, Task
+from farm.values import Blame, Model, Motion, Outcome, Scoring, Status, Still, Task
 from farm.worker import Bench, Hello
 
 MODEL = Model("previz", "previz", "previz-1", 16, Fraction(24), "native")
@@ -81,7 +81,7 @@ def pool(request) -> Iterator[Pool]:
         from farm.dispatch.ray_pool import RayPool
 
         slots = request.getfixturevalue("ray_slots")
-        bench = Bench("memory://x", (MODEL,), 1.0, 0.5, 0.0, {})
+        bench = Bench("memory://x", (MODEL,), 1.0, Scoring(0.5), 0.0, {})
         made = RayPool(bench, cpus=0.5, gpus=0, slots=slots, clock=SystemClock(), worker_class=scripted())
     yield made
     made.close()
@@ -170,7 +170,7 @@ def test_nothing_is_heard_of_a_worker_that_was_stopped(pool):
 def test_a_dying_process_loses_its_worker_once_and_no_other(ray_slots):
     from farm.dispatch.ray_pool import RayPool
 
-    bench = Bench("memory://x", (MODEL,), 1.0, 0.5, 0.0, {})
+    bench = Bench("memory://x", (MODEL,), 1.0, Scoring(0.5), 0.0, {})
     pool = RayPool(bench, cpus=0.5, gpus=0, slots=ray_slots, clock=SystemClock(), worker_class=scripted())
     ready(pool, "w1")
     ready(pool, "w2")

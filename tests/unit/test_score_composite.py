@@ -1,4 +1,4 @@
-"""From figures to a score and a verdict: monotone, never better than the worst, and reasons exactly when refused."""
+"""From figures to a score and a verdict: monotone, under a half for what is broken, reasons exactly when refused."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.score.composite import DIMENSIONS, FLOOR, composed, goodness, inside, pooled
+from farm.score.calibration import CALIBRATION, Keep
+from farm.score.composite import FLOOR, composed, goodness, inside, kept, pooled
+from farm.score.dimensions import DIMENSIONS
 from farm.score.score import StillReferenceScorer
 from farm.values import Measures, Span
 
@@ -44,7 +46,8 @@ def test_a_take_is_accepted_exactly_when_there_is_no_reason_not_to(given_measure
     assert review.accepted == (review.score >= accept and not broken) == (review.reasons == ())
     assert tuple(review.dimensions) == NAMES
     assert len(review.reasons) == (len(broken) or (review.score < accept))
-    assert 0 <= review.score <= min(review.dimensions.values()) + 1e-6
+    assert 0 <= review.score <= CALIBRATION.keep.ceiling
+    assert review.score == kept(review.dimensions)
 
 
 @given(measures(), spans, st.sampled_from(NAMES), st.integers(0, COUNT - 1), share)
@@ -66,17 +69,51 @@ def test_a_composite_is_at_most_its_worst_curve(rows):
     assert (whole >= 0).all()
 
 
-@given(st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0.01, 100))
-def test_goodness_falls_with_the_figure_and_is_half_at_the_limit(a, b, limit):
-    low, high = goodness(np.asarray([min(a, b), max(a, b)], np.float32), limit)
+@given(st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0.01, 100), st.floats(0, 0.9))
+def test_goodness_falls_with_the_figure_and_is_one_up_to_rest_and_half_at_the_limit(a, b, limit, share):
+    rest = limit * share
+    low, high = goodness(np.asarray([min(a, b), max(a, b)], np.float32), limit, rest)
     assert 1 >= low >= high >= 0
-    assert goodness(np.asarray([limit], np.float32), limit)[0] == pytest.approx(0.5)
+    assert goodness(np.asarray([limit]), limit, rest)[0] == pytest.approx(0.5)
+    assert goodness(np.asarray([0, rest / 2, rest]), limit, rest).tolist() == [1, 1, 1]
 
 
-def test_a_perfect_take_scores_one():
+keeps = st.builds(Keep, ceiling=st.floats(0.05, 1), half=st.floats(0.01, 10), slope=st.floats(0.2, 5))
+all_of_it = st.fixed_dictionaries(dict.fromkeys(NAMES, share))
+
+
+@given(all_of_it, st.sampled_from(NAMES), share, keeps)
+def test_a_score_is_a_probability_that_no_worse_dimension_raises(dimensions, name, value, keep):
+    worse = {**dimensions, name: min(dimensions[name], value)}
+    before, after = kept(dimensions, keep), kept(worse, keep)
+    assert 0 <= after <= before <= keep.ceiling
+    assert 0 <= kept(worse) <= kept(dimensions) <= CALIBRATION.keep.ceiling <= 1
+
+
+@given(all_of_it, st.sampled_from(NAMES), st.floats(0, 0.49))
+def test_what_is_broken_in_one_dimension_scores_under_a_half_however_good_the_rest(dimensions, name, value):
+    assert kept({**dimensions, name: value}) < 0.5
+    assert composed({k: np.asarray([v]) for k, v in {**dimensions, name: value}.items()})[0] < 0.5
+
+
+@given(st.permutations(NAMES), share, share)
+def test_no_dimension_weighs_more_than_another(names, one, other):
+    good = dict.fromkeys(NAMES, 1.0)
+    first, then = ({**good, a: one, b: other} for a, b in (names[:2], names[-2:]))
+    assert kept(first) == pytest.approx(kept(then))
+
+
+def test_a_perfect_take_scores_the_ceiling():
     curves = {name: np.ones(COUNT, np.float32) for name in NAMES}
-    review = SCORER.judge(Measures(curves, composed(curves)), Span(0, COUNT), FPS, 1.0)
-    assert (review.score, review.accepted, review.reasons) == (1.0, True, ())
+    ceiling = CALIBRATION.keep.ceiling
+    review = SCORER.judge(Measures(curves, composed(curves)), Span(0, COUNT), FPS, ceiling)
+    assert (review.score, review.accepted, review.reasons) == (ceiling, True, ())
+
+
+def test_ranges_leave_room_between_faultless_and_broken():
+    assert tuple(CALIBRATION.ranges) == tuple(dimension.name for dimension in DIMENSIONS)
+    for name, bounds in CALIBRATION.ranges.items():
+        assert 0 <= bounds.rest < bounds.limit, name
 
 
 def test_reasons_come_worst_first():

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from devset_takes import FPS, camera, photo
 from hypothesis import given
 from hypothesis import strategies as st
-from score_takes import FPS, camera, photo
 
 from farm.score.adjacent import pairs
 from farm.score.flow import Blocks, Tracker

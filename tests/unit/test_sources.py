@@ -4,6 +4,7 @@ import csv
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -274,6 +275,60 @@ def test_tables_lie_anywhere_and_images_beside_them(place, suffix):
 def test_ids_come_from_the_images_names(image, still_id):
     (still,) = open_catalog(rows_to(".csv", [{"image": image}])).stills()
     assert still.id == still_id
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_pictures_of_characters_lie_where_images_do(place, suffix):
+    rows = [
+        {"image": "a.jpg", "character": "refs/mira.png"},
+        {"image": "b.jpg", "character": "../cast/Mira Voss.JPEG"},
+        {"image": "c.jpg", "character": "/abs/mira.webp"},
+        {"image": "d.jpg", "character": "Mira"},
+        {"image": "e.jpg", "character": "  "},
+    ]
+    table = put(f"{place}/deep/list{suffix}", Path(rows_to(suffix, rows)).read_bytes())
+    stills = list(open_catalog(table).stills())
+    names = ["refs/mira.png", "../cast/Mira Voss.JPEG", "/abs/mira.webp", "Mira", None]
+    assert [still.character for still in stills] == names
+    root = place if "://" in place else str(Path.cwd() / place)
+    found = [still.character_uri for still in stills]
+    assert found[0] == f"{root}/deep/refs/mira.png"
+    assert found[1] is not None and os.path.normpath(found[1]) == os.path.normpath(
+        f"{root}/cast/Mira Voss.JPEG"
+    )
+    assert found[2:] == ["/abs/mira.webp", None, None]
+
+
+@pytest.mark.parametrize(
+    ("character", "uri"),
+    [
+        ("Dr. Png", None),
+        ("v1.2", None),
+        (".png", "{here}/.png"),
+        ("s3://bucket/mira", None),
+        ("s3://bucket/mira.png", "s3://bucket/mira.png"),
+        ("s3://bucket/who?.png", "s3://bucket/who?.png"),
+        ("mira.png?sig=abc", None),
+        ("https://wiki/Mira", None),
+    ],
+)
+def test_a_character_is_a_picture_where_it_ends_like_one(tmp_path, character, uri):
+    (still,) = open_catalog(rows_to(".csv", [{"image": "a.jpg", "character": character}])).stills()
+    assert still.character == character
+    assert still.character_uri == (uri and uri.format(here=tmp_path))
+
+
+def test_a_signed_url_of_a_character_is_read_whole_and_named_without_its_secret():
+    url = "https://me:hunter2@host/mira.png?sig=abc/def#f"
+    (still,) = open_catalog(rows_to(".csv", [{"image": "a.jpg", "character": url}])).stills()
+    assert still.character_uri == url
+    assert still.character == "https://host/mira.png"
+
+
+def test_a_place_of_a_character_that_cannot_be_read_names_its_row():
+    catalog = open_catalog(rows_to(".csv", [{"image": "a.jpg", "character": "foo://b/mira.png"}]))
+    with pytest.raises(InputError, match=re.escape(f"stills.csv:2: foo://b/mira.png: {NO_FOO}")):
+        list(catalog.stills())
 
 
 BAD_TABLES = [

@@ -6,18 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from farm.trim.span import TOLERANCE, best_span, worth
+from farm.trim.span import GUARD, TOLERANCE, best_span, worth
 from farm.values import Curve, Span
 
 curves = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 1, width=32))
 cut_lists = st.lists(st.integers(-3, 45), max_size=4).map(tuple)
 
 
-def slow_worth(composite: Curve, span: Span) -> float:
-    """Harmonic mean of the frames but the first, written as it is said."""
-    frames = composite[span.start : span.stop].astype(np.float64)
-    judged = frames[1:] if len(frames) > 1 else frames
-    return float(len(judged) / np.sum(1 / np.clip(judged, 0.01, 1)))
+def slow_worth(composite: Curve, span: Span, stretch: Span) -> float:
+    """Written as it is said."""
+    values = [max(float(value), 0.01) for value in composite[stretch.start : stretch.stop]]
+    values[0] = values[min(1, len(values) - 1)]
+    judged = [
+        min(values[max(0, i - GUARD) : i + GUARD + 1])
+        for i in range(span.start - stretch.start, span.stop - stretch.start)
+    ]
+    return (min(judged) + len(judged) / sum(1 / value for value in judged)) / 2
+
+
+def stretch_of(span: Span, count: int, cuts: tuple[int, ...]) -> Span:
+    return Span(
+        max([0, *(cut for cut in cuts if cut <= span.start)]),
+        min([count, *(cut for cut in cuts if cut >= span.stop)]),
+    )
 
 
 def slow_windows(count: int, cuts: tuple[int, ...], length: int) -> list[Span]:
@@ -39,7 +50,8 @@ def test_it_is_what_a_search_of_all_windows_finds(composite, cuts, length):
         )
         assert len(span) == longest
         return
-    worths = [slow_worth(composite, window) for window in windows]
+    count = len(composite)
+    worths = [slow_worth(composite, window, stretch_of(window, count, cuts)) for window in windows]
     best = max(worths)
     chosen = windows.index(span)
     assert worths[chosen] >= best - TOLERANCE - 1e-9
@@ -50,7 +62,8 @@ def test_it_is_what_a_search_of_all_windows_finds(composite, cuts, length):
 def test_the_fast_worth_is_the_plain_one(composite, length):
     windows = slow_windows(len(composite), (), length)
     if windows:
-        expected = [slow_worth(composite, window) for window in windows]
+        whole = Span(0, len(composite))
+        expected = [slow_worth(composite, window, whole) for window in windows]
         np.testing.assert_allclose(worth(composite, length), expected, rtol=1e-6)
 
 
@@ -58,11 +71,16 @@ def test_a_perfect_take_is_cut_from_its_first_frame():
     assert best_span(np.ones(96, np.float32), (), 48) == Span(0, 48)
 
 
-def test_a_bad_start_is_skipped_and_no_more():
+def test_a_bad_start_is_skipped_with_a_guard_and_no_more():
     composite = np.ones(96, np.float32)
     composite[:20] = 0.4
-    # A span's first frame is not judged, and one frame of 47 may be bad before that is worth skipping it.
-    assert best_span(composite, (), 48).start in (18, 19)
+    assert best_span(composite, (), 48).start == 20 + GUARD
+
+
+def test_a_guard_costs_nothing_where_there_is_no_room_for_it():
+    composite = np.ones(70, np.float32)
+    composite[:20] = 0.4
+    assert best_span(composite, (), 49).start == 21
 
 
 def test_one_ruined_frame_is_left_out():

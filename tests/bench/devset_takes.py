@@ -1,6 +1,7 @@
 """Takes without fault, made in code from real photographs: camera moves and ambient movement.
 
-Invariant: everything here is a function of its arguments (seeded). score_faults.py spoils what is made here.
+Invariant: everything here is a function of its arguments (seeded); the first frame is the still. devset_faults.py
+spoils what is made here.
 """
 
 import math
@@ -42,9 +43,9 @@ class Scene:
         )
 
 
-def scene(picture: Pixels, size: tuple[int, int] = SIZE) -> Scene:
+def scene(picture: Pixels, size: tuple[int, int] = SIZE, margin: float = MARGIN) -> Scene:
     """A scene from any picture (H, W, 3), cropped to the frame's aspect."""
-    left, top = round(size[0] * MARGIN), round(size[1] * MARGIN)
+    left, top = round(size[0] * margin), round(size[1] * margin)
     width_px, height_px = size[0] + 2 * left, size[1] + 2 * top
     height, width = picture.shape[:2]
     scale = max(width_px / width, height_px / height)
@@ -86,24 +87,6 @@ def blob(still: Pixels, rng: np.random.Generator, radius: float = 0.3) -> Field:
     return np.exp(-(((x - cx) ** 2 + (y - cy) ** 2) / (radius * width) ** 2) * 2).astype(np.float32)
 
 
-def camera(
-    shot: Scene, count: int, *, zoom: float = 0.0, pan: float = 0.0, tilt: float = 0.0, roll: float = 0.0
-) -> Frames:
-    """An eased camera move; the amounts are shares of the frame over the whole take, roll is in radians."""
-    x, y = grid(shot.still)
-    height, width = x.shape
-    x, y = x - (width - 1) / 2, y - (height - 1) / 2
-    frames = []
-    for i in range(count):
-        u = i / max(count - 1, 1)
-        e = u * u * (3 - 2 * u)
-        cos, sin = math.cos(roll * e) / (1 + zoom * e), math.sin(roll * e) / (1 + zoom * e)
-        at_x = x * cos - y * sin + (width - 1) / 2 + pan * width * e
-        at_y = x * sin + y * cos + (height - 1) / 2 + tilt * height * e
-        frames.append(shot.seen(at_x.astype(np.float32), at_y.astype(np.float32)))
-    return np.stack(frames)
-
-
 def _sway(x: Field, y: Field, phase: Field, t: float) -> tuple[Field, Field]:
     dx = 0.007 * x.shape[1] * (np.sin(2 * math.pi * 0.5 * t + phase) - np.sin(phase))
     return dx, 0.3 * dx
@@ -127,21 +110,60 @@ def _drift(x: Field, y: Field, phase: Field, t: float) -> tuple[Field, Field]:
 _AMBIENT = {"sway": _sway, "ripple": _ripple, "breathing": _breathing, "clouds": _drift}
 
 
-def ambient(shot: Scene, count: int, kind: str, seed: int, zoom: float = 0.0) -> Frames:
-    """Movement of one region, or of the sky for clouds; `zoom` adds a push-in over the take."""
+def take(
+    shot: Scene,
+    count: int,
+    *,
+    zoom: float = 0.0,
+    pan: float = 0.0,
+    tilt: float = 0.0,
+    roll: float = 0.0,
+    orbit: float = 0.0,
+    eased: bool = True,
+    ambient: tuple[str, ...] = (),
+    seed: int = 0,
+) -> Frames:
+    """A camera move with ambient movement: amounts are shares of the frame over the whole take, roll is in radians.
+
+    `orbit` is how far the nearest of a smooth depth moves against the farthest.
+    """
     rng = np.random.default_rng(seed)
     x, y = grid(shot.still)
+    height, width = x.shape
     mask, phase = blob(shot.still, rng), smooth(x.shape, 4, rng)
-    if kind == "clouds":
-        mask = np.ones_like(mask)
-    cx, cy = (x.shape[1] - 1) / 2, (x.shape[0] - 1) / 2
+    depth = _depth(x, y, mask, rng) if orbit else np.zeros_like(mask)
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
     frames = []
     for i in range(count):
-        scale = 1 / (1 + zoom * i / max(count - 1, 1))
-        at_x, at_y = cx + (x - cx) * scale, cy + (y - cy) * scale
-        dx, dy = _AMBIENT[kind](x, y, phase, float(i / FPS))
-        frames.append(shot.seen((at_x + mask * dx).astype(np.float32), (at_y + mask * dy).astype(np.float32)))
+        u = i / max(count - 1, 1)
+        e = u * u * (3 - 2 * u) if eased else u
+        cos, sin = math.cos(roll * e) / (1 + zoom * e), math.sin(roll * e) / (1 + zoom * e)
+        at_x = (x - centre_x) * cos - (y - centre_y) * sin + centre_x + (pan + orbit * depth) * width * e
+        at_y = (x - centre_x) * sin + (y - centre_y) * cos + centre_y + tilt * height * e
+        for kind in ambient:
+            dx, dy = _AMBIENT[kind](x, y, phase, float(i / FPS))
+            region = 1 if kind == "clouds" else mask
+            at_x, at_y = at_x + region * dx, at_y + region * dy
+        frames.append(shot.seen(at_x.astype(np.float32), at_y.astype(np.float32)))
     return np.stack(frames)
+
+
+def _depth(x: Field, y: Field, subject: Field, rng: np.random.Generator) -> Field:
+    """Nearer below and in the subject, with gentle relief; -0.5..0.5."""
+    relief = y / y.shape[0] + 0.8 * subject + 0.12 * smooth(x.shape, 4, rng)
+    return np.asarray((relief - relief.min()) / np.ptp(relief) - 0.5, np.float32)
+
+
+def camera(
+    shot: Scene, count: int, *, zoom: float = 0.0, pan: float = 0.0, tilt: float = 0.0, roll: float = 0.0
+) -> Frames:
+    """An eased camera move over a scene in which nothing moves."""
+    return take(shot, count, zoom=zoom, pan=pan, tilt=tilt, roll=roll)
+
+
+def ambient(shot: Scene, count: int, kind: str, seed: int, zoom: float = 0.0) -> Frames:
+    """Movement of one region, or of the sky for clouds; `zoom` adds a push-in over the take."""
+    return take(shot, count, zoom=zoom, eased=False, ambient=(kind,), seed=seed)
 
 
 def _fade(frames: Frames) -> Frames:
@@ -179,3 +201,28 @@ def clean(kind: str, shot: Scene, count: int = 36, seed: int = 0) -> Frames:
             return np.clip(moved + grain, 0, 255).astype(np.uint8)
         case _:
             return ambient(shot, count, kind, seed)
+
+
+MOTIONS: dict[str, dict[str, float | bool | tuple[str, ...]]] = {
+    "push_in": {"zoom": 0.11}, "push_in_even": {"zoom": 0.08, "eased": False}, "pull_out": {"zoom": -0.09},
+    "pan_right": {"pan": 0.09}, "pan_left": {"pan": -0.07, "eased": False}, "tilt_up": {"tilt": -0.10},
+    "tilt_down": {"tilt": 0.08, "eased": False}, "roll": {"roll": 0.05, "zoom": 0.07},
+    "orbit_left": {"orbit": -0.06}, "orbit_right": {"orbit": 0.05, "pan": -0.02, "eased": False},
+    "sway": {"ambient": ("sway",)}, "ripple": {"ambient": ("ripple",)}, "breathing": {"ambient": ("breathing",)},
+    "clouds": {"ambient": ("clouds", "sway")}, "push_sway": {"zoom": 0.07, "ambient": ("sway",)},
+    "pull_breathing": {"zoom": -0.06, "ambient": ("breathing",)}, "pan_clouds": {"pan": 0.05, "ambient": ("clouds",)},
+    "orbit_breathing": {"orbit": 0.045, "zoom": 0.03, "ambient": ("breathing",)},
+    "diagonal": {"pan": -0.06, "tilt": 0.05, "zoom": 0.03}, "roll_ripple": {"roll": -0.03, "ambient": ("ripple",)},
+    "orbit_push": {"orbit": 0.05, "zoom": 0.08}, "tilt_sway": {"tilt": 0.06, "ambient": ("sway",)},
+}  # fmt: skip
+"""What good takes of one still do, for MOTION_MARGIN at strengths up to 1.2: 4 s, subtle."""
+MOTION_MARGIN = 0.16
+
+
+def moving(motion: str, shot: Scene, count: int, strength: float, seed: int) -> Frames:
+    """A clean take with one of MOTIONS; `strength` scales its camera."""
+    amounts = {
+        name: value * strength if isinstance(value, float) else value
+        for name, value in MOTIONS[motion].items()
+    }
+    return take(shot, count, seed=seed, **amounts)  # type: ignore[arg-type]
