@@ -32,7 +32,7 @@ class Pair:
     ahead: View
     behind: View
     corners: Mask  # of the earlier frame: points whose movement is visible in every direction
-    change: float  # mean absolute difference of the two, in levels
+    change: float  # mean absolute difference of the two, in levels, but for what all of the frame shares
 
 
 def pairs(take: Planes) -> Iterator[Pair]:
@@ -46,7 +46,7 @@ def pairs(take: Planes) -> Iterator[Pair]:
             ahead=tracker.view(before, after, there, back),
             behind=tracker.view(after, before, back, there),
             corners=_corners(before),
-            change=float(cv2.norm(before, after, cv2.NORM_L1)) / before.size,
+            change=_change(before, after),
         )
 
 
@@ -59,6 +59,12 @@ def relief(plane: Luma) -> Field:
 def blocks(mask: Mask) -> Blocks:
     """The blocks in which adjacent frames are compared."""
     return Blocks(mask, BLOCK_POINTS)
+
+
+def _change(before: Luma, after: Luma) -> float:
+    difference = np.asarray(cv2.subtract(after, before, dtype=cv2.CV_16S))
+    shared = round(float(difference.mean()))
+    return float(cv2.norm(difference, np.full_like(difference, shared), cv2.NORM_L1)) / difference.size
 
 
 def _corners(plane: Luma) -> Mask:

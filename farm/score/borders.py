@@ -11,8 +11,8 @@ from farm.score.flow import Field
 from farm.score.planes import Luma
 
 _DEEPEST = 0.12  # share of a side that is looked at
-_STILL_LEVELS = 0.6  # mean change from row to row in a bar or a smear, after H.264
-_SMEARED = 0.2  # change across the rim over change along it, where rows are repeated
+_STILL_LEVELS = 0.1  # mean change from row to row in a bar or a smear, after H.264 under 0.05
+_SMEARED = 0.05  # change across the rim over change along it, where rows are repeated
 _TEXTURED_LEVELS = 1.5  # mean change along a row from which it would show a smear
 _BAR_STEP_LEVELS = 10.0  # by which a bar's inner edge stands out, in nearly all places
 _BAR_STRAIGHT = 0.85

@@ -40,7 +40,10 @@ def drift(sight: Sight) -> float:
     gains = np.clip((a * b).sum(axis=0) / (a * a).sum(axis=0), *_GAINS)
     red, green, blue = np.log(gains)
     cast = green - (red + blue) / 2
-    was, now = _chroma(ours), _chroma((theirs + _DARK_LEVELS) / gains - _DARK_LEVELS)
+    lit = (theirs + _DARK_LEVELS) / gains
+    # Shadows pass over parts: chroma is compared at the still's brightness, point by point.
+    shade = np.clip((ours + _DARK_LEVELS).mean(axis=2) / np.maximum(lit.mean(axis=2), 1), *_GAINS)
+    was, now = _chroma(ours + _DARK_LEVELS), _chroma(lit * shade[..., None])
     turn, strength, left = _turned(was, now, points)
     patches = ranked(np.hypot(*cv2.split(cv2.blur(np.where(points[..., None], left, 0), (3, 3)))), 0.98)
     return float(

@@ -22,6 +22,7 @@ _FLAT = 0.35  # share of blocks with less detail, up to which it says something 
 _SEEN = 0.5
 SHARPENED = 0.3  # octaves that motion, light and codecs may add
 _ZOOM_LAW = 1.5  # |Laplacian| falls with scale by 1 for edges and by 2 for texture
+_NOISE_LAW = 3.6  # mean |Laplacian| of white noise of deviation 1: sqrt(20) sqrt(2 / pi)
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) * np.float32(np.sqrt(np.pi / 2) / 6)
 
 
@@ -57,9 +58,10 @@ class Details:
             return Detail(blur=0.0, noise=0.0)  # another picture has its own detail: fidelity.py says so
         fine = blocks.mean(at(_fine(sight.frame), sight.view))
         grain = blocks.mean(at(_grain(sight.frame), sight.view))
-        return Detail(self._blur(fine, seen, sight), self._noise(grain, self._flat & seen))
+        noise = self._noise(grain, self._flat & seen)
+        return Detail(self._blur(fine, noise, seen, sight), noise)
 
-    def _blur(self, fine: Field, seen: Mask, sight: Sight) -> float:
+    def _blur(self, fine: Field, noise: float, seen: Mask, sight: Sight) -> float:
         rich, plain = self._rich & seen, self._plain & seen
         if not (rich.any() and plain.any()):
             return 0.0
@@ -71,9 +73,11 @@ class Details:
         # A rack of focus moves the sharp plane: what is sharp now counts, wherever it is.
         ours, theirs = ranked(self._fine[seen], _SHARPEST), ranked(fine[seen], _SHARPEST) / contrast
         lost = min(-ranked(kept[rich], 0.75), -float(np.log2((theirs + 1) / (ours + 1))) - zoom)
-        # Contours come up where there was little, and nothing is lost for them.
-        contours = ranked(kept[plain], 0.75) + 2 * min(0.0, ranked(kept[rich], 0.25))
-        gained = max(ranked(kept[rich], 0.5), contours) - SHARPENED
+        # Contours come up where there was little, nothing is lost for them, and they are more than noise.
+        clear = np.sqrt(np.maximum(fine**2 - (_NOISE_LAW * noise) ** 2, 0))
+        gain = np.log2((clear / contrast + 1) / (self._fine + 1)) + zoom
+        contours = ranked(gain[plain], 0.75) + 2 * min(0.0, ranked(kept[rich], 0.25))
+        gained = max(ranked(gain[rich], 0.5), contours) - SHARPENED
         return max(0.0, float(lost), gained)
 
     def _noise(self, grain: Field, flat: Mask) -> float:

@@ -74,7 +74,7 @@ def drifting(take: Planes, walk: Walk) -> dict[str, Curve]:
     ghosts, rim = ghosting.Ghosts(take.still), borders.Borders(take.still)
     way = _travelled(walk)
     unlike, blur, noise, shifts, ghost, border, colours, first = [], [], [], [], [], [], [], []
-    for anchor, sight in zip(take.anchors, sights(take), strict=True):
+    for anchor, sight in zip(take.anchors, sights(take, walk.cuts), strict=True):
         unlike.append(fidelity.unlikeness(sight, textures, way[anchor]))
         found = details.of(sight)
         blur.append(found.blur)

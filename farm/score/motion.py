@@ -5,6 +5,7 @@ Invariant: a clip in which nothing moves is never good here, whatever shimmers o
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from farm.score.planes import Planes
 # In % of the long edge per second, 95th percentile over blocks: see stillness().
 SLOW_LIMIT = 0.027
 SLOW_WINDOW_S = 1 / 3
+_SEEN_SWING = 0.8  # in the same unit; 0.5 is what a shimmer of half a pixel of 640 with grain on it has
 PAUSE_S = 0.5  # a movement may pause as long as a breath does
 
 # Acceleration beyond what speed allows, in pixels of 240. Shake: 0.3 in a hand in a car, 1.5 for jumps of 0.4% of
@@ -25,7 +27,7 @@ PAUSE_S = 0.5  # a movement may pause as long as a breath does
 SHAKE_LIMIT_PX = 1.0
 WOBBLE_LIMIT_PX = 0.75
 HICCUP_LIMIT = 3.0  # repeated frames within a second; one alone is seen by few
-_HICCUP_REACH = 4
+_REACH = 4  # pairs
 _HICCUP_FLOOR = 0.15  # levels; under these a codec repeats frames by itself
 _STUCK = 0.2  # of the usual change
 _MOVING = 0.7
@@ -85,18 +87,23 @@ def roughness(before: Pair, after: Pair) -> float:
 def hiccups(changes: Sequence[float], fps: Fraction) -> list[float]:
     """Of each pair, how many pairs within the second around it stand still amid movement, over HICCUP_LIMIT.
 
-    A repeated frame changes hardly anything, where its neighbours on both sides change as much as is usual there; what
-    comes to rest and turns back slows down before.
+    Where frames are repeated hardly anything changes, and right before and after as much as is usual there; what comes
+    to rest and turns back slows down before.
     """
     if not changes:
         return []
     levels = np.asarray(changes, np.float64)
+    usual = [ranked(levels[max(0, i - _REACH) : i + _REACH + 1], 0.75) for i in range(len(levels))]
+    still = [level < _STUCK * there for level, there in zip(levels, usual, strict=True)]
     stuck = np.zeros(len(levels))
-    for i in range(1, len(levels) - 1):
-        around = levels[max(0, i - _HICCUP_REACH) : i + _HICCUP_REACH + 1]
-        usual = ranked(around, 0.75)
-        beside = min(levels[max(0, i - 2) : i].max(), levels[i + 1 : i + 3].max())
-        stuck[i] = usual > _HICCUP_FLOOR and levels[i] < _STUCK * usual and beside > _MOVING * usual
+    start = 0
+    for hangs, run in groupby(still):
+        stop = start + len(list(run))
+        if hangs and start > 0 and stop < len(levels) and stop - start <= _REACH:
+            there = max(usual[start - 1], usual[stop])
+            beside = min(levels[start - 1], levels[stop])
+            stuck[start:stop] = there > _HICCUP_FLOOR and beside > _MOVING * there
+        start = stop
     width = max(1, round(float(fps)))
     return [float(v) for v in rolling(stuck, fps, 1.0) * width / HICCUP_LIMIT]
 
@@ -120,7 +127,8 @@ def drift(take: Planes) -> list[float]:
     lag = min(2, len(take) - 1 - apart)
     scale = 100 * float(take.fps) / (apart * max(take.coarse[0].shape))
     sized = blocks(np.ones(take.coarse[0][::GRID, ::GRID].shape, np.bool_))
-    changes, shared, slopes = [_change(take, start, apart) for start in range(lag)], [], []
+    changes = [_change(take, start, apart) for start in range(lag)]
+    shared, slopes, swings = [], [], []
     for start in range(len(take) - apart - lag):
         if start % apart == 0:
             reliefs = relief(take.coarse[start])
@@ -128,13 +136,16 @@ def drift(take: Planes) -> list[float]:
         changes.append(_change(take, start + lag, apart))
         shared.append(sized.mean(changes[0] * changes[-1]))
         slopes.append(slope)
+        swings.append(np.percentile(sized.mean(changes[0] * changes[0]) / np.square(slope), 95))
         changes.pop(0)
     steady = rolling(np.stack(shared), take.fps, PAUSE_S)
     quiet = np.percentile(np.maximum(steady, 0), 10, axis=(1, 2), keepdims=True)
-    moved = (steady - quiet) / np.square(np.stack(slopes))
-    # Where nothing moves, noise has products of both signs alike.
+    moved = scale**2 * (steady - quiet) / np.square(np.stack(slopes))
+    # Where nothing moves, noise has products of both signs alike. So has what goes to and fro, which is seen to move.
     most, noise = np.percentile(moved, [95, 5], axis=(1, 2))
-    return [float(v) for v in np.sqrt(np.maximum(most + np.minimum(noise, 0), 0)) * scale]
+    swing = np.sqrt(rolling(np.stack(swings), take.fps, PAUSE_S)) * scale
+    found = np.where(swing > _SEEN_SWING, swing, np.sqrt(np.maximum(most + np.minimum(noise, 0), 0)))
+    return [float(v) for v in found]
 
 
 def _change(take: Planes, start: int, apart: int) -> Field:

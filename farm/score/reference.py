@@ -6,7 +6,7 @@ moves and movement of things cost nothing, and what is left is what changed.
 Invariant: blocks are the still's own, at every anchor; out of frame is unknown, lost is bad.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,7 +44,7 @@ class Sight:
         return np.asarray((self.tint - self.still_tint)[self.tinted].mean(axis=0), np.float32)
 
 
-def sights(take: Planes) -> Iterator[Sight]:
+def sights(take: Planes, cuts: Sequence[int] = ()) -> Iterator[Sight]:
     """One for each anchor, in order. Each flow starts from the one before: 1/6 s is a small step."""
     tracker = Tracker(take.still.shape, STEP, refined=True)
     blurred = soft(take.still)
@@ -58,7 +58,7 @@ def sights(take: Planes) -> Iterator[Sight]:
         there, back = tracker.flow(take.still, level, there), tracker.flow(level, take.still, back)
         tone = _combined(tone, _tone(still, tracker.view(blurred, soft(level), there, back)))
         view = tracker.view(blurred, soft(_toned(frame, tone)), there, back)
-        tint, tinted = _tints(take, anchor, there, view)
+        tint, tinted = _tints(take, anchor, cuts, there, view)
         yield Sight(
             still_tint=take.still_tint,
             frame=frame,
@@ -101,13 +101,15 @@ def _combined(first: tuple[float, float], then: tuple[float, float]) -> tuple[fl
     return slope, first[1] + first[0] * then[1]
 
 
-def _tints(take: Planes, anchor: int, there: Flow, view: View) -> tuple[Tint, Mask]:
+def _tints(take: Planes, anchor: int, cuts: Sequence[int], there: Flow, view: View) -> tuple[Tint, Mask]:
     """The colours around an anchor, seen from the still's points, and which of these are kept in view.
 
     The frames around the anchor are averaged: what changes faster than anchors come is flicker, not drift.
     """
+    start = max((cut for cut in cuts if cut <= anchor), default=0)
+    stop = min((cut for cut in cuts if cut > anchor), default=len(take))
     # Even on both sides, or movement would count.
-    reach = min(take.stride // 2, anchor, len(take) - 1 - anchor)
+    reach = min(take.stride // 2, anchor - start, stop - 1 - anchor)
     now = np.asarray(np.mean(take.tints[anchor - reach : anchor + reach + 1], axis=0), np.float32)
     height, width = take.still_tint.shape[:2]
     if view.kept.mean() < _SEEN:

@@ -41,6 +41,7 @@ MEASURING = (
     "adjacent", "borders", "colour", "detail", "fidelity", "figures", "flow", "ghosting", "motion", "planes",
     "reference", "stability", "warping",
 )  # fmt: skip
+HARD_WEIGHT = 2.0  # in a calibration: what legitimate takes look like has more kinds than we thought of
 OURS, THEIRS = "score", "vbench_total"  # the columns that are compared
 
 
@@ -72,7 +73,8 @@ def samples(entries: Sequence[devset.Entry], jobs: int) -> list[Sample]:
     found = []
     for entry in entries:
         kept = _kept(ours / f"{_name(entry)}.npz")
-        found.append(Sample(entry.severity, kept.bad, kept.cuts, _length(kept.fps), kept.figures))
+        weight = HARD_WEIGHT if entry.role == "hard" else 1.0
+        found.append(Sample(entry.severity, weight, kept.bad, kept.cuts, _length(kept.fps), kept.figures))
     return found
 
 
@@ -223,7 +225,7 @@ def _folders() -> tuple[Path, Path]:
 
 def _our_sources() -> list[Path]:
     """What decides figures; how they are weighed does not."""
-    return [*((ROOT / "farm/score" / f"{name}.py") for name in MEASURING), Path(__file__), *_devset_sources()]
+    return [*((ROOT / "farm/score" / f"{name}.py") for name in MEASURING), *_devset_sources()]
 
 
 def _their_sources() -> list[Path]:

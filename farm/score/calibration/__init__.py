@@ -36,9 +36,13 @@ class Calibration:
     keep: Keep
 
     def as_json(self) -> dict[str, object]:
-        ranges = {name: {"rest": r.rest, "limit": r.limit} for name, r in self.ranges.items()}
-        keep = {"ceiling": self.keep.ceiling, "half": self.keep.half, "slope": self.keep.slope}
-        return {"ranges": ranges, "keep": keep}
+        ranges = {name: _rounded(rest=r.rest, limit=r.limit) for name, r in self.ranges.items()}
+        keep = self.keep
+        return {"ranges": ranges, "keep": _rounded(ceiling=keep.ceiling, half=keep.half, slope=keep.slope)}
+
+
+def _rounded(**values: float) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in values.items()}
 
 
 def load(path: Path = PATH) -> Calibration:

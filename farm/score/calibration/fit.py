@@ -16,11 +16,11 @@ from farm.score.composite import composed, goodness, inside, pooled, total
 from farm.trim.span import best_span
 from farm.values import Curve, Span
 
-KEPT = (1.0, 0.5, 0.1, 0.0)
+KEPT = (1.0, 0.8, 0.2, 0.0)
 """How often a reviewer is taken to keep a take, by severity: 0 is undamaged; 1 is what a careful viewer sees, 2 what
 most see, 3 what nobody overlooks. An assumption: there were no reviewers."""
 
-SHARES = (0.5, 1 / 6, 1 / 6, 1 / 6)
+SHARES = (0.6, 0.4 / 3, 0.4 / 3, 0.4 / 3)
 """Of undamaged takes and the three severities, in the mix of takes for which the score is a probability."""
 
 # Where the fit starts, and what it stays near to: between what twelve clean movements of four photographs and eight
@@ -47,12 +47,10 @@ START = Calibration(
 
 ROUNDS = 6
 _STEPS = (0.4, 0.15, 0.05)  # in log space
-_TETHER = 0.004  # cost of a limit e times as large or as small, in nats per take
-_CLEAN, _SPOILT = (
-    0.02,
-    0.5,
-)  # shares of a span's frames that are damaged: up to which it counts as undamaged, or from
-# which on as damaged; what lies between says little
+_TETHER = 0.01  # cost of a limit e times as large or as small, in nats per take
+# Shares of a span's frames that are damaged: up to which it counts as undamaged, from which on as damaged; what lies
+# between says little.
+_CLEAN, _SPOILT = 0.02, 0.5
 
 Badness = NDArray[np.float64]
 
@@ -62,6 +60,7 @@ class Sample:
     """A take whose worth is known: its figures, and which of its frames (T,) are damaged, how severely."""
 
     severity: int
+    weight: float  # beside others of the same severity
     bad: NDArray[np.bool_]
     cuts: tuple[int, ...]
     length: int  # of the span to be cut
@@ -96,8 +95,9 @@ class _Round:
         self._judged = [(s, span) for s, span, target in judged if target is not None]
         self._targets = np.array([target for _, _, target in judged if target is not None])
         severities = np.array([s.severity if t < 1 else 0 for s, _, t in judged if t is not None])
-        counts = np.bincount(severities, minlength=len(SHARES))
-        self._weights = np.array(SHARES)[severities] / counts[severities]
+        weights = np.array([s.weight for s, _ in self._judged])
+        sums = np.bincount(severities, weights, minlength=len(SHARES))
+        self._weights = np.array(SHARES)[severities] * weights / sums[severities]
         self._weights /= self._weights.sum()
         self._badness = {name: self._measured(name, r) for name, r in self._ranges.items()}
 
