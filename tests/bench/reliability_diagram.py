@@ -16,19 +16,20 @@ INK, PALE, BLUE = "#333", "#ccc", "#2563b0"
 def write(rows: Sequence[Row], column: str, path: Path) -> Reliability:
     found = reliability(rows, column)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(_svg(found, len(rows))) + "\n")
+    path.write_text("\n".join(_svg(found)) + "\n")
     return found
 
 
-def _svg(found: Reliability, takes: int) -> Iterator[str]:
-    width, height = LEFT + SIZE + 24, TOP + SIZE + BOTTOM
+def _svg(found: Reliability) -> Iterator[str]:
+    width, height = LEFT + SIZE + 44, TOP + SIZE + BOTTOM
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12" fill="{INK}">'
     )
     yield f'<rect width="{width}" height="{height}" fill="white"/>'
     yield f'<text x="{LEFT}" y="18" font-size="14">Is the score the share of takes that are kept?</text>'
-    about = f"{takes} takes of scenes and faults never calibrated on; error {found.expected_error:.3f}"
+    takes = sum(one.count for one in found.bins)
+    about = f"{takes} takes of scenes never calibrated on; expected error {found.expected_error:.3f}"
     yield f'<text x="{LEFT}" y="35">{about}</text>'
     for tick in range(0, 11, 2):
         x, y = _at(tick / 10, tick / 10)

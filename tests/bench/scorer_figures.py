@@ -137,7 +137,7 @@ def _measure(work: Work) -> str:
         _ours(clip, work.ours)
     if work.theirs:
         found = {}
-        if work.entry.role != "fault" or not damage(clip.bad, 0, 1, _length(clip.fps))["window"]:
+        if work.entry.role != "fault" or damage(clip.bad, 0, 1, _length(clip.fps))["least_bad"] > 0:
             found = vbench_style.dimensions(clip.frames, clip.fps, clip.still)
             found["total"] = vbench_style.total(found)
         partial = work.theirs.with_suffix(".partial")

@@ -1,8 +1,8 @@
 """What a column of scores is worth at spotting bad takes: pure functions on the rows of the bench.
 
 Invariant: a figure is a share of trials, kept per content, because takes of one content are alike: the bootstrap draws
-contents. A damaged take is "spoilt" when no window of a clip's length in it is clean; one that has such a window is
-worth cutting, so it counts for the cut and never as a take that should lose.
+contents. A damaged take is "spoilt" when no window of a clip's length in it is nearly clean; one that has a clean one
+is worth cutting, so it counts for the cut and never as a take that should lose.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CLEAN_SPAN = 0.02  # share of damaged frames up to which a span counts as undamaged
+SPOILT_SPAN = 0.10  # share from which on a take whose best window has it should lose to an undamaged one
 CLEAN_REJECTS = 0.05  # share of clean takes that may be rejected where a threshold is set
 TAKES = 4  # of a shot, of which the best is picked
 LEVEL = 0.9  # of bootstrap intervals
@@ -26,7 +27,7 @@ class Row:
     """One entry of the development set with what was measured of it; `scores` by column, NaN where there is none.
 
     `bad_share`, `first_bad` and `last_bad` are the shares of damaged frames in the span that was cut and in the
-    first and last window of its length; `window`: there is a window of that length without damage.
+    first and last window of its length, `least_bad` the least share in any window of it.
     """
 
     id: str
@@ -43,12 +44,17 @@ class Row:
     bad_share: float
     first_bad: float
     last_bad: float
-    window: bool
+    least_bad: float
     scores: Mapping[str, float]
 
     @property
+    def window(self) -> bool:
+        """There is one without damage."""
+        return self.least_bad == 0
+
+    @property
     def spoilt(self) -> bool:
-        return self.role == "fault" and not self.window
+        return self.role == "fault" and self.least_bad > SPOILT_SPAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +245,13 @@ def _cut(rows: Sequence[Row], bad: Sequence[float]) -> Cut:
     )
 
 
-def damage(bad: NDArray[np.bool_], start: int, stop: int, length: int) -> dict[str, float | bool]:
-    """Of a take with these damaged frames: a Row's bad_share of the span, first_bad, last_bad and window."""
+def damage(bad: NDArray[np.bool_], start: int, stop: int, length: int) -> dict[str, float]:
+    """Of a take with these damaged frames: a Row's bad_share of the span, first_bad, last_bad and least_bad."""
     length = min(length, len(bad))
     sums = np.concatenate([[0], np.cumsum(bad)])
     return {
         "bad_share": float(bad[start:stop].mean()),
         "first_bad": float(bad[:length].mean()),
         "last_bad": float(bad[-length:].mean()),
-        "window": bool((sums[length:] == sums[:-length]).any()),
+        "least_bad": float((sums[length:] - sums[:-length]).min() / length),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scorer_metrics import CLEAN_SPAN, Row
 
-from farm.score.calibration.fit import KEPT, SHARES
+from farm.score.calibration.fit import KEPT, SHARES, SPOILT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ def weights(rows: Sequence[Row]) -> NDArray[np.float64]:
 
 def reliability(rows: Sequence[Row], column: str, bins: int = 10) -> Reliability:
     """Of a column that claims to be the probability that `keep` is. Raises ValueError for no rows, and for scores
-    outside 0..1.
+    outside 0..1. Spans that are damaged in part, which the calibration leaves out, are left out.
 
     Brier (1950): the mean of (p - outcome)^2, where a half is one outcome of each kind, half a row each. ECE (Naeini
     et al., 2015): the mean of |predicted - observed| over equal bins, weighted by what is in them.
     """
+    rows = [row for row in rows if row.role != "fault" or not CLEAN_SPAN < row.bad_share < SPOILT]
     said = np.asarray([row.scores[column] for row in rows])
     kept = np.asarray([keep(row) for row in rows])
     if not said.size or said.min() < 0 or said.max() > 1:

@@ -13,6 +13,7 @@ import devset
 import numpy as np
 from numpy.typing import NDArray
 from scorer_figures import OURS
+from scorer_metrics import SPOILT_SPAN
 
 SHOWN = 10  # of each list
 FRAMES = 8  # of a strip, from the first to the last
@@ -33,7 +34,11 @@ def write(entries: Sequence[devset.Entry], records: Sequence[dict[str, Any]], fo
     by_id = {entry.id: entry for entry in entries}
     body = []
     for role, end, title in _LISTS:
-        some = [one for one in records if one["role"] == role and not (role == "fault" and one["window"])]
+        some = [
+            one
+            for one in records
+            if one["role"] == role and not (role == "fault" and one["least_bad"] <= SPOILT_SPAN)
+        ]
         some.sort(key=lambda one: one[OURS], reverse=end == "best")
         body.append(f"<h2>{escape(title)}</h2>")
         for rank, one in enumerate(some[:SHOWN], start=1):

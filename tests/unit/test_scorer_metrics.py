@@ -9,6 +9,8 @@ import scorer_metrics as metrics
 import scorer_reliability as reliability
 from scorer_metrics import Row
 
+from farm.score.calibration.fit import KEPT, SHARES
+
 
 def row(
     role: str,
@@ -21,7 +23,7 @@ def row(
     onset: str | None = None,
     accepted: bool = True,
     bad_share: float = 0.0,
-    window: bool | None = None,
+    window: bool = False,
 ) -> Row:
     damaged = role == "fault"
     return Row(
@@ -39,7 +41,7 @@ def row(
         bad_share=bad_share,
         first_bad=0.0,
         last_bad=0.0,
-        window=not damaged if window is None else window,
+        least_bad=0.0 if window or not damaged else 1.0,
         scores={"score": score},
     )
 
@@ -170,10 +172,10 @@ def test_a_take_is_spoilt_when_no_window_is_clean() -> None:
         "bad_share": 0.25,
         "first_bad": 1 / 3,
         "last_bad": 2 / 3,
-        "window": True,
+        "least_bad": 0.0,
     }
-    assert not metrics.damage(frames, 0, 4, 4)["window"]
-    assert metrics.damage(frames[1:4], 0, 3, 48)["window"]  # a take that is shorter than a clip
+    assert metrics.damage(frames, 0, 4, 4)["least_bad"] == 0.25
+    assert metrics.damage(frames[1:4], 0, 3, 48)["least_bad"] == 0  # a take that is shorter than a clip
 
 
 # Bootstrap, margin
@@ -198,28 +200,36 @@ def test_a_margin_is_taken_on_the_same_draws() -> None:
 
 
 def test_an_honest_score_is_reliable() -> None:
-    rows = [row("clean", 0.75)] * 3 + [bad(0.75)] + [bad(0.25)] * 3 + [row("hard", 0.25)]
+    """In a mix of SHARES[0] undamaged takes and SHARES[3] that nobody would keep, split over two scores."""
+    good, spoilt = SHARES[0] / 4, SHARES[3] / 4
+    low, high = good / (good + 3 * spoilt), 3 * good / (3 * good + spoilt)
+    rows = [row("clean", high)] * 3 + [bad(high, 3)] + [bad(low, 3)] * 3 + [row("hard", low)]
     found = reliability.reliability(rows, "score", bins=4)
     assert found.expected_error == pytest.approx(0)
-    assert found.brier == pytest.approx(0.25 * 0.75)
-    assert found.kept == 0.5
-    assert [(b.low, b.high, b.observed, b.count) for b in found.bins] == [
-        (0.25, 0.5, 0.25, 4),
-        (0.75, 1, 0.75, 4),
+    assert found.kept == pytest.approx(good / (good + spoilt))
+    assert [(b.observed, b.count) for b in found.bins] == [
+        (pytest.approx(low), 4),
+        (pytest.approx(high), 4),
     ]
 
 
 def test_a_boastful_score_is_not() -> None:
-    found = reliability.reliability([row("clean", 1.0), bad(1.0), bad(1.0, 3)], "score")
-    assert found.expected_error == pytest.approx(2 / 3)
-    assert found.brier == pytest.approx(2 / 3)
+    found = reliability.reliability([row("clean", 1.0), bad(1.0, 3), bad(1.0, 3)], "score")
+    spoilt = SHARES[3] / (SHARES[0] + SHARES[3])
+    assert found.expected_error == pytest.approx(spoilt)
+    assert found.brier == pytest.approx(spoilt)
 
 
-def test_a_slight_fault_is_kept_half_the_time_and_a_clean_span_always() -> None:
-    assert reliability.keep(bad(0.5, 1)) == 0.5
-    assert reliability.keep(bad(0.5, 2)) == 0
+def test_a_slight_fault_is_kept_more_often_than_a_grave_one_and_a_clean_span_always() -> None:
+    kept = [reliability.keep(bad(0.5, severity)) for severity in (1, 2, 3)]
+    assert kept == list(KEPT[1:]) and kept == sorted(kept, reverse=True)
     assert reliability.keep(replace(bad(0.5, 3), bad_share=0.0)) == 1
     assert reliability.reliability([bad(0.5, 1)], "score").brier == pytest.approx(0.25)
+
+
+def test_spans_that_are_damaged_in_part_say_nothing() -> None:
+    rows = [row("clean", 1.0), replace(bad(1.0, 3), bad_share=0.2)]
+    assert reliability.reliability(rows, "score").expected_error == pytest.approx(0)
 
 
 def test_a_score_that_is_no_probability_has_no_reliability() -> None:

@@ -50,7 +50,7 @@ _STEPS = (0.4, 0.15, 0.05)  # in log space
 _TETHER = 0.01  # cost of a limit e times as large or as small, in nats per take
 # Shares of a span's frames that are damaged: up to which it counts as undamaged, from which on as damaged; what lies
 # between says little.
-_CLEAN, _SPOILT = 0.02, 0.5
+CLEAN, SPOILT = 0.02, 0.5
 
 Badness = NDArray[np.float64]
 
@@ -160,6 +160,6 @@ def _span(sample: Sample, found: Calibration) -> Span:
 def _target(sample: Sample, span: Span) -> float | None:
     """How often the span is kept; None where it is neither damaged nor undamaged."""
     share = float(sample.bad[span.start : span.stop].mean())
-    if share <= _CLEAN:
+    if share <= CLEAN:
         return KEPT[0]
-    return KEPT[sample.severity] if share >= _SPOILT else None
+    return KEPT[sample.severity] if share >= SPOILT else None
