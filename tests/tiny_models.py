@@ -4,16 +4,17 @@ Invariant: the same family is always the same weights. They are saved as diffuse
 loads went through the real `from_pretrained`. What they render is noise; that it is the right noise is the point.
 """
 
-import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import diffusers as D
-import tokenizers
-import torch
 import transformers as T
+from diffusers.pipelines.ltx2 import LTX2TextConnectors
+from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+from tiny_hunyuan import framepack, hunyuanvideo, hunyuanvideo15
+from tiny_parts import clip_vision, flow, pixels_of, seeded, t5, t5_tokenizer, umt5, wan_transformer, wan_vae
 
 
 @dataclass(frozen=True)
@@ -25,72 +26,6 @@ class Tiny:
     size: str = "64x64"
     options: dict[str, Any] = field(default_factory=dict)
     steps: int = 2
-
-
-def seeded(make: Callable[..., Any], *args: Any, seed: int = 0, **config: Any) -> Any:
-    torch.manual_seed(seed)
-    return make(*args, **config).eval()
-
-
-# --- parts ------------------------------------------------------------------------------------------------
-
-
-def t5_tokenizer(length: int = 512) -> Any:
-    """One token a character: every printable text has its own tokens."""
-    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), ("▁", -2.0)]
-    vocabulary += [(letter, -3.0) for letter in string.printable.strip()]
-    vocabulary += [("▁" + letter, -2.5) for letter in string.ascii_lowercase]
-    return T.T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=length)
-
-
-def t5(kind: Any = T.T5EncoderModel, config: Any = T.T5Config) -> Any:
-    return seeded(
-        kind,
-        config(
-            vocab_size=256, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4,
-            feed_forward_proj="gated-gelu", dropout_rate=0.0,
-        ),
-    )  # fmt: skip
-
-
-def umt5() -> Any:
-    return t5(T.UMT5EncoderModel, T.UMT5Config)
-
-
-def clip_vision(kind: Any, size: int = 32, patch: int = 8) -> Any:
-    config = T.CLIPVisionConfig(
-        hidden_size=32, projection_dim=32, num_hidden_layers=3, num_attention_heads=4, image_size=size,
-        intermediate_size=37, patch_size=patch,
-    )  # fmt: skip
-    return seeded(kind, config)
-
-
-def pixels_of(size: int) -> Any:
-    return T.CLIPImageProcessorPil(crop_size=size, size=size)
-
-
-def wan_vae(**changes: Any) -> Any:
-    config = {"base_dim": 8, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1,
-              "temperal_downsample": [False, True, True]} | changes  # fmt: skip
-    return seeded(D.AutoencoderKLWan, **config)
-
-
-def wan_transformer(kind: Any = D.WanTransformer3DModel, seed: int = 0, **changes: Any) -> Any:
-    config = {
-        "patch_size": (1, 2, 2), "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 36,
-        "out_channels": 16, "text_dim": 32, "freq_dim": 256, "ffn_dim": 32, "num_layers": 2, "cross_attn_norm": True,
-        "qk_norm": "rms_norm_across_heads", "rope_max_seq_len": 32,
-    } | changes  # fmt: skip
-    return seeded(kind, seed=seed, **config)
-
-
-def flow(shift: float) -> Any:
-    return D.UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift
-    )
-
-
-# --- families ---------------------------------------------------------------------------------------------
 
 
 def wan21() -> Any:
@@ -191,60 +126,76 @@ def svd() -> Any:
     )  # fmt: skip
 
 
-def words_tokenizer(special: tuple[str, ...]) -> Any:
-    """One token a word of a chat template, in which known marks stand; other words are unknown or a letter each."""
-    vocabulary = {word: number for number, word in enumerate(("<pad>", "<unk>", "<s>", "</s>", *special))}
-    for word in (*string.printable.strip(), "push", "in", "wind", "describe"):
-        vocabulary.setdefault(word, len(vocabulary))
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
-    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    return T.PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>",
-        additional_special_tokens=list(special),
+def sana() -> Any:
+    gemma = T.Gemma2Config(
+        vocab_size=256, hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=16, max_position_embeddings=512,
     )  # fmt: skip
-
-
-def llava(image_token: int, vocabulary: int) -> Any:
-    """336 px in patches of 14: the 576 image tokens that HunyuanVideo's template counts on."""
-    config = T.LlavaConfig(
-        vision_config=T.CLIPVisionConfig(
-            hidden_size=8, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2, image_size=336,
-            patch_size=14, projection_dim=8,
-        ),
-        text_config=T.LlamaConfig(
-            vocab_size=vocabulary, hidden_size=16, intermediate_size=16, num_hidden_layers=4, num_attention_heads=2,
-            num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0,
-        ),
-        image_token_index=image_token, pad_token_id=0, vision_feature_layer=-1,
-    )  # fmt: skip
-    return seeded(T.LlavaForConditionalGeneration, config)
-
-
-def hunyuanvideo(condition: str = "token_replace") -> Any:
-    """Both kinds that are published: token_replace, and latent_concat with its 2n+1 input channels."""
-    marks = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<image>")
-    tokenizer = words_tokenizer(marks)
     transformer = seeded(
-        D.HunyuanVideoTransformer3DModel, in_channels=4 if condition == "token_replace" else 9, out_channels=4,
-        num_attention_heads=2, attention_head_dim=10, num_layers=1, num_single_layers=1, num_refiner_layers=1,
-        patch_size=1, patch_size_t=1, guidance_embeds=condition == "token_replace", text_embed_dim=16,
-        pooled_projection_dim=8, rope_axes_dim=(2, 4, 4), image_condition_type=condition,
+        D.SanaVideoTransformer3DModel, in_channels=16, out_channels=16, num_attention_heads=2, attention_head_dim=12,
+        num_layers=2, num_cross_attention_heads=2, cross_attention_head_dim=12, cross_attention_dim=24,
+        caption_channels=8, mlp_ratio=2.5, sample_size=8, patch_size=(1, 2, 2), qk_norm="rms_norm_across_heads",
+        rope_max_seq_len=32,
+    )  # fmt: skip
+    tokenizer = t5_tokenizer(300)
+    tokenizer.padding_side = "right"
+    return D.SanaImageToVideoPipeline(
+        tokenizer=tokenizer, text_encoder=seeded(T.Gemma2Model, gemma), vae=wan_vae(), transformer=transformer,
+        scheduler=D.FlowMatchEulerDiscreteScheduler(shift=8.0),
+    )  # fmt: skip
+
+
+def ltx2() -> Any:
+    """29 layers, since the pipeline guides by its 29th; audio is made beside the frames and dropped."""
+    text = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+            "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 2048}  # fmt: skip
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "image_size": 32, "patch_size": 16}  # fmt: skip
+    gemma = T.Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=255, boi_token_index=254,
+        eoi_token_index=253,
+    )  # fmt: skip
+    transformer = seeded(
+        D.LTX2VideoTransformer3DModel, in_channels=4, out_channels=4, patch_size=1, patch_size_t=1,
+        num_attention_heads=2,
+        attention_head_dim=8, cross_attention_dim=16, audio_in_channels=4, audio_out_channels=4,
+        audio_num_attention_heads=2, audio_attention_head_dim=4, audio_cross_attention_dim=8, num_layers=29,
+        qk_norm="rms_norm_across_heads", caption_channels=16, rope_double_precision=False, rope_type="split",
+    )  # fmt: skip
+    connectors = seeded(
+        LTX2TextConnectors, caption_channels=16, text_proj_in_factor=3, video_connector_num_attention_heads=4,
+        video_connector_attention_head_dim=4, video_connector_num_layers=1,
+        video_connector_num_learnable_registers=None,
+        audio_connector_num_attention_heads=4, audio_connector_attention_head_dim=4, audio_connector_num_layers=1,
+        audio_connector_num_learnable_registers=None, connector_rope_base_seq_len=32, rope_theta=10000.0,
+        rope_double_precision=False, causal_temporal_positioning=False, rope_type="split",
     )  # fmt: skip
     vae = seeded(
-        D.AutoencoderKLHunyuanVideo, in_channels=3, out_channels=3, latent_channels=4,
-        down_block_types=("HunyuanVideoDownBlock3D",) * 4, up_block_types=("HunyuanVideoUpBlock3D",) * 4,
-        block_out_channels=(8, 8, 8, 8), layers_per_block=1, act_fn="silu", norm_num_groups=4, scaling_factor=0.476986,
-        spatial_compression_ratio=8, temporal_compression_ratio=4, mid_block_add_attention=True,
+        D.AutoencoderKLLTX2Video, in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8), layers_per_block=(1,) * 3, decoder_layers_per_block=(1,) * 4,
+        spatio_temporal_scaling=(True,) * 3, decoder_spatio_temporal_scaling=(True,) * 3,
+        decoder_inject_noise=(False,) * 4, downsample_type=("spatiotemporal",) * 3, upsample_residual=(False,) * 3,
+        upsample_factor=(1,) * 3, timestep_conditioning=False, patch_size=4, patch_size_t=1, encoder_causal=True,
+        decoder_causal=False,
     )  # fmt: skip
-    clip = T.CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2,
-        projection_dim=8, max_position_embeddings=77, bos_token_id=2, eos_token_id=3, pad_token_id=0,
+    audio = seeded(
+        D.AutoencoderKLLTX2Audio, base_channels=4, output_channels=2, ch_mult=(1,), num_res_blocks=1,
+        attn_resolutions=None, in_channels=2, resolution=32, latent_channels=2, norm_type="pixel",
+        causality_axis="height",
+        dropout=0.0, mid_block_add_attention=False, sample_rate=16000, mel_hop_length=160, is_causal=True, mel_bins=8,
     )  # fmt: skip
-    return D.HunyuanVideoImageToVideoPipeline(
-        text_encoder=llava(tokenizer.convert_tokens_to_ids("<image>"), len(tokenizer)), tokenizer=tokenizer,
-        transformer=transformer, vae=vae, scheduler=D.FlowMatchEulerDiscreteScheduler(shift=7.0),
-        text_encoder_2=seeded(T.CLIPTextModel, clip), tokenizer_2=words_tokenizer(marks),
-        image_processor=pixels_of(336),
+    vocoder = seeded(
+        LTX2Vocoder, in_channels=16, hidden_channels=32, out_channels=2, upsample_kernel_sizes=[4, 4],
+        upsample_factors=[2, 2], resnet_kernel_sizes=[3], resnet_dilations=[[1, 3, 5]], leaky_relu_negative_slope=0.1,
+        output_sampling_rate=16000,
+    )  # fmt: skip
+    tokenizer = t5_tokenizer(1024)
+    tokenizer.padding_side = "left"
+    return D.LTX2ImageToVideoPipeline(
+        transformer=transformer, vae=vae, audio_vae=audio, scheduler=D.FlowMatchEulerDiscreteScheduler(),
+        text_encoder=seeded(T.Gemma3ForConditionalGeneration, gemma), tokenizer=tokenizer, connectors=connectors,
+        vocoder=vocoder, processor=None, prompt_enhancer=None, duration_head=None,
     )  # fmt: skip
 
 
@@ -254,11 +205,15 @@ TINY: dict[str, Tiny] = {
     "cogvideox-i2v": Tiny(cogvideox, 9, options={"max_sequence_length": 16}),
     "cogvideox1.5-i2v": Tiny(lambda: cogvideox(newer=True), 9, options={"max_sequence_length": 16}),
     "ltx-video": Tiny(ltx, 17),
+    "ltx-2": Tiny(ltx2, 9, options={"max_sequence_length": 64}),
     "wan2.1-i2v": Tiny(wan21, 9),
     "wan2.2-i2v-a14b": Tiny(wan22_a14b, 9),
     "wan2.2-ti2v-5b": Tiny(wan22_ti2v_5b, 9),
     "skyreels-v2-i2v": Tiny(skyreels, 9),
     "hunyuanvideo-i2v": Tiny(hunyuanvideo, 9),
+    "hunyuanvideo1.5-i2v": Tiny(hunyuanvideo15, 9, size="native"),
+    "framepack-i2v": Tiny(framepack, 37),
+    "sana-video-i2v": Tiny(sana, 9),
 }
 
 
