@@ -126,9 +126,18 @@ def _models(options: argparse.Namespace) -> int:
     if options.json:
         _print_json({"models": [family.facts() for family in families]})
         return DONE
-    table = Table("name", "fps", "GPUs", "what it is", "licence")
+    table = Table("name", "fps", "frames", "size", "weights", "licence")
+    table.columns[0].no_wrap = True
     for family in families:
-        table.add_row(family.name, f"{float(family.fps):g}", f"{family.gpus:g}", family.about, family.licence)
+        size = "x".join(map(str, family.sizes[0])) if family.sizes else "any"
+        table.add_row(
+            family.name,
+            f"{float(family.fps):g}",
+            f"{family.frames}, {family.frame_rule}",
+            f"{size} only" if family.fixed_size else size,
+            f"{family.weights_gib:.0f} GiB" if family.weights_gib else "none",
+            family.licence,
+        )
     Console().print(table)
     return DONE
 

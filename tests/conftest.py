@@ -66,6 +66,15 @@ def use_s3(monkeypatch: pytest.MonkeyPatch) -> Callable[[S3Server], str]:
     return use
 
 
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A family's tiny random checkpoint as a folder, built when it is first asked for."""
+    from tiny_models import save  # torch, diffusers and transformers: seconds
+
+    folder = tmp_path_factory.mktemp("models")
+    return lambda family: folder / family if (folder / family).exists() else save(family, folder / family)
+
+
 @pytest.fixture(params=["local", "memory", "moto", "rgw"])
 def output(request: pytest.FixtureRequest, tmp_path: Path, use_s3: Callable[[S3Server], str]) -> str:
     """The URL of an empty place, once on each kind of store."""

@@ -55,6 +55,8 @@ def test_stations_do_not_know_each_other(station):
     [
         ("ray", {"farm.dispatch.ray_pool", "farm.dispatch.ray_worker"}),
         ("torch", {"farm.render", "farm.score.learned"}),
+        ("diffusers", {"farm.render.diffusers_backend"}),
+        ("transformers", {"farm.render.diffusers_backend"}),
         ("time", {"farm.clock"}),
         ("datetime", {"farm.clock", "farm.store.rows"}),  # rows.py parses times, it reads none
         (
@@ -135,7 +137,7 @@ def test_no_exception_is_caught_without_a_name():
 def test_help_and_plan_load_neither_ray_nor_torch():
     program = (
         "import sys, farm.cli, farm.spec, farm.plan.planning, farm.plan.estimate\n"
-        "print([m for m in ('ray', 'torch', 'diffusers', 'cv2') if m in sys.modules])"
+        "print([m for m in ('ray', 'torch', 'diffusers', 'transformers', 'cv2') if m in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

@@ -36,7 +36,7 @@ class Plan:
 def make_plan(job: Job, job_path: Path) -> Plan:
     """Raises InputError for motions, models, scorers or a catalog that cannot be used."""
     where = str(job_path)
-    models = tuple(resolve(spec, job.render, where=where) for spec in job.model_specs())
+    models = tuple(resolve(spec, job.render, where=where, base=job_path.parent) for spec in job.model_specs())
     names = [model.name for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

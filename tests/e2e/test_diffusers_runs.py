@@ -1,0 +1,103 @@
+"""Whole runs with diffusers models: tiny random checkpoints through `farm run`, inline and on a local Ray."""
+
+import json
+
+import av
+import pytest
+from small_runs import essence, farm, job_json, takes, write_job, write_stills
+from tiny_models import TINY
+
+from farm.cli import BAD_INPUT, DONE, SHORT, call
+
+
+def tiny_job(folder, tiny, *families, **changes):
+    """Two takes of one still and one motion by each family."""
+    write_stills(folder / "stills", count=1)
+    models = [
+        {"name": f"{family}-tiny", "family": family, "path": str(tiny(family)), **TINY[family].options}
+        for family in families
+    ]
+    defaults = {
+        "models": models,
+        "motions": [{"id": "push", "prompt": "a slow push in"}],
+        "takes": {"min": 2, "max": 2},
+        "render": {"frames": TINY[families[0]].frames, "size": "64x64", "steps": 2},
+        "trim": {"seconds": 0.4},
+        "score": {"accept": 0.0},
+        "workers": {"max": 1, "gpus": 0},
+    }
+    return write_job(folder, **(defaults | changes))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny):
+    """Two families that share their frame rule compete for one shot."""
+    folder = tmp_path_factory.mktemp("diffusers")
+    job = tiny_job(folder, tiny, "wan2.1-i2v", "wan2.2-ti2v-5b")
+    assert call(["run", str(job), "--pool", "inline"]) in (DONE, SHORT)
+    return folder / "run"
+
+
+def test_every_take_is_rendered_by_its_own_model(run):
+    rows = takes(run).to_pylist()
+    assert sorted((row["model"], row["seed"], row["status"] != "failed") for row in rows) == [
+        (model, seed, True) for model in ("wan2.1-i2v-tiny", "wan2.2-ti2v-5b-tiny") for seed in (0, 1)
+    ]
+    assert {(row["model"], row["fps"]) for row in rows} == {
+        ("wan2.1-i2v-tiny", 16.0),
+        ("wan2.2-ti2v-5b-tiny", 24.0),
+    }
+    assert all(row["frames"] == 9 and (row["width_px"], row["height_px"]) == (64, 64) for row in rows)
+    assert all(row["model_revision"].startswith("local-") for row in rows)
+    assert len({row["clip_sha256"] for row in rows}) == 4
+
+
+def test_clips_decode_and_say_what_made_them(run):
+    for row in takes(run).to_pylist():
+        with av.open(run / row["clip_uri"]) as clip:
+            assert len(list(clip.decode(video=0))) == row["span_stop"] - row["span_start"]
+            assert any("trainedAlgorithmicMedia" in value for value in clip.metadata.values())
+        fingerprint = json.loads(row["fingerprint"])
+        assert (
+            fingerprint["renderer"] == "diffusers/WanImageToVideoPipeline"
+            and fingerprint["dtype"] == "float32"
+        )
+
+
+def test_the_job_records_the_folder_and_its_revision(run, tiny):
+    model = job_json(run)["models"][0]
+    assert model["path"] == str(tiny("wan2.1-i2v")) and model["revision"].startswith("local-")
+    assert (model["steps"], model["guidance"], model["frames"]) == (2, 5.0, 9)
+
+
+@pytest.mark.parametrize("family", ["svd", "ltx-video", "cogvideox-i2v", "hunyuanvideo-i2v"])
+def test_other_families_run_too(family, tmp_path, tiny):
+    job = tiny_job(tmp_path, tiny, family, takes={"min": 1, "max": 1})
+    assert call(["run", str(job), "--pool", "inline"]) in (DONE, SHORT)
+    (row,) = takes(tmp_path / "run").to_pylist()
+    assert row["status"] != "failed" and row["frames"] == TINY[family].frames, row["reason"]
+
+
+def test_a_still_that_is_too_small_for_the_only_size_is_a_row(tmp_path, tiny):
+    job = tiny_job(
+        tmp_path, tiny, "cogvideox-i2v", render={"frames": 9, "steps": 2}, takes={"min": 1, "max": 1},
+        stills=str(write_stills(tmp_path / "small", 1, (80, 60))),
+    )  # fmt: skip
+    assert call(["run", str(job), "--pool", "inline"]) == SHORT
+    (row,) = takes(tmp_path / "run").to_pylist()
+    assert (row["status"], row["kind"], row["blame"]) == ("failed", "still_too_small", "task")
+    assert "80x60 px is less than the 64x64" in row["reason"]
+
+
+def test_a_broken_rule_ends_before_anything_is_written(tmp_path, tiny, capsys):
+    job = tiny_job(tmp_path, tiny, "wan2.1-i2v", render={"frames": 10, "size": "64x64"})
+    assert call(["run", str(job), "--pool", "inline"]) == BAD_INPUT
+    assert "wan2.1-i2v needs 4n+1 frames; try 9 or 13" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_local_ray_gives_the_inline_pools_manifest(run, tmp_path, tiny):
+    job = tiny_job(tmp_path, tiny, "wan2.1-i2v", "wan2.2-ti2v-5b", stills=str(run.parent / "stills"))
+    told = farm("run", job)
+    assert told.returncode in (DONE, SHORT), told.stderr
+    assert essence(tmp_path / "run") == essence(run)
