@@ -36,7 +36,7 @@ def refused(capsys, *arguments: str | Path) -> str:
         ({"render": {"fps": "fast"}}, ["render.fps='fast'" , "24000/1001"]),
         ({"score": {"accept": 1.5}}, ["score.accept=1.5"]),
         ({"models": []}, ["models"]),
-        ({"models": ["wan9"]}, ["unknown model 'wan9'", "allowed: previz"]),
+        ({"models": ["wan9"]}, ["unknown model 'wan9'", "allowed: ", "previz", "wan2.1-i2v"]),
         ({"models": [{"name": "previz", "dtype": "bf16"}]}, ["dtype='bf16'", "not an option of previz"]),
         ({"models": ["previz", "previz"]}, ["'previz' stands twice"]),
         ({"motions": []}, ["motions"]),
