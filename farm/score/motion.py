@@ -101,8 +101,10 @@ def hiccups(changes: Sequence[float], fps: Fraction) -> list[float]:
         stop = start + len(list(run))
         if hangs and start > 0 and stop < len(levels) and stop - start <= _REACH:
             there = max(usual[start - 1], usual[stop])
-            beside = min(levels[start - 1], levels[stop])
-            stuck[start:stop] = there > _HICCUP_FLOOR and beside > _MOVING * there
+            # A step that was missed is made up for on one side; what swings back is slow on both.
+            less, more = sorted((levels[start - 1], levels[stop]))
+            moving = more > _MOVING * there and less > _MOVING / 2 * there
+            stuck[start:stop] = there > _HICCUP_FLOOR and moving
         start = stop
     width = max(1, round(float(fps)))
     return [float(v) for v in rolling(stuck, fps, 1.0) * width / HICCUP_LIMIT]
