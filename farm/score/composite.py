@@ -48,9 +48,8 @@ def kept(dimensions: Mapping[str, float], keep: Keep = CALIBRATION.keep) -> floa
 
     A log-logistic curve (the odds fall with a power of the norm of z), fitted by calibration/fit.py.
     """
-    faults = float(_total({name: np.asarray([value], np.float32) for name, value in dimensions.items()})[0])
-    odds: float = (faults / keep.half) ** keep.slope
-    return keep.ceiling / (1 + odds)
+    faults = _total({name: np.asarray([value], np.float32) for name, value in dimensions.items()})
+    return float(keep.share(faults)[0])
 
 
 def pooled(curve: Curve, worst: float) -> float:

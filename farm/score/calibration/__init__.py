@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 PATH = Path(__file__).parent / "calibration.json"
 
 
@@ -28,6 +31,9 @@ class Keep:
     ceiling: float
     half: float
     slope: float
+
+    def share(self, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self.ceiling / (1 + (totals / self.half) ** self.slope))
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class _Round:
 
     def _loss(self, faults: Badness, keep: Keep) -> float:
         """Weighted cross-entropy of what is kept."""
-        p = np.clip(keep.ceiling / (1 + (faults / keep.half) ** keep.slope), 1e-4, 1 - 1e-4)
+        p = np.clip(keep.share(faults), 1e-4, 1 - 1e-4)
         each = self._targets * np.log(p) + (1 - self._targets) * np.log(1 - p)
         return -float((self._weights * each).sum())
 
