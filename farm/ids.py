@@ -18,6 +18,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _TAKE_HEX = 32
 _SEGMENT_HEX = 12
 
+# How a revision begins that is a digest of a checkpoint's files, wherever they lie.
+CONTENT = "local-"
+
 
 def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
@@ -36,8 +39,8 @@ def canonical(value: object) -> str:
 def take_id(*, still: Still, still_sha256: str, motion: Motion, prompt: str, model: Model, seed: int) -> str:
     """32 hexadecimal digits: the content of one take.
 
-    The motion's `kind` is a label and the still's uri, row and extra columns are places: none of them decides a
-    pixel, so none of them is in the id.
+    The motion's `kind` is a label; the still's uri, row and extra columns, a model's folder and how it is held are
+    places: none of them decides a pixel, so none of them is in the id.
     """
     content = {
         "still": {"id": still.id, "sha256": still_sha256},
@@ -50,10 +53,24 @@ def take_id(*, still: Still, still_sha256: str, motion: Motion, prompt: str, mod
             "prompt": motion.prompt,
         },
         "prompt": prompt,
-        "model": model,
+        "model": model_identity(asdict(model)),
         "seed": seed,
     }
     return sha256_hex(canonical(content).encode())[:_TAKE_HEX]
+
+
+def model_identity(model: Mapping[str, object]) -> dict[str, object]:
+    """What of a model's fields decides pixels. Where its revision is read off its content, it may lie anywhere.
+
+    Fields that came later are left out where they change nothing, so that older ids stay what they are.
+    """
+    identity = {name: value for name, value in model.items() if name != "hosting"}
+    if str(model.get("revision")).startswith(CONTENT):
+        identity["path"] = None
+    for name, nothing in (("fit", "crop"), ("rendered_fps", None)):
+        if identity.get(name) == nothing:
+            identity.pop(name, None)
+    return identity
 
 
 def segment(name: str) -> str:

@@ -26,7 +26,7 @@ from farm.dispatch.ledger import Ledger, Limits
 from farm.dispatch.pool import Pool
 from farm.dispatch.takes import TakesRule
 from farm.errors import BrokenFarm, InputError, Interrupted
-from farm.ids import canonical
+from farm.ids import canonical, model_identity
 from farm.plan.planning import Plan, make_plan
 from farm.record import RunRecord, close_run, read_summary, spent_before
 from farm.recovery import Recovered, recover
@@ -120,7 +120,7 @@ def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) ->
     if before is None:
         return False
     for key in _DECISIVE:
-        there, here = canonical(before.get(key)), canonical(json.loads(canonical(description[key])))
+        there, here = (canonical(_deciding(key, one)) for one in (before.get(key), description[key]))
         if there != here:
             place = _differing(key, json.loads(there), json.loads(here))
             raise InputError(
@@ -128,6 +128,14 @@ def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) ->
                 "is fixed: set it back, or give another output"
             )
     return True
+
+
+def _deciding(key: str, value: object) -> object:
+    """What of a job's part decides takes: where a model lies and how it is held may change from night to night."""
+    plain = json.loads(canonical(value))
+    if key != "models" or not isinstance(plain, list):
+        return plain
+    return [model_identity(model) if isinstance(model, dict) else model for model in plain]
 
 
 def _differing(key: str, there: object, here: object) -> str:

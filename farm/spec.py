@@ -84,6 +84,7 @@ class RenderSpec(Document):
     seconds: float | None = Field(None, gt=0, le=60)
     frames: int | None = Field(None, ge=2, le=1800)
     size: str = "native"
+    fit: Literal["crop", "pad"] = "crop"
     steps: int | None = Field(None, ge=1, le=1000)
     guidance: float | None = Field(None, ge=0, le=100)
     fps: Rate | None = None

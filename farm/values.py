@@ -95,7 +95,10 @@ class Model:
     """One resolved model of a job: what is loaded, and how it renders (everything that decides pixels).
 
     `size` is a policy ("native", "480p", "720p", "WxH"); with the still's own size it gives width and height.
-    `options` are the family's own, sorted by name.
+    `fit` says what becomes of a still whose aspect is not the frame's: "crop" or "pad". `frames` are rendered, at
+    `rendered_fps` where `fps` is reached by interpolation. `options` are the family's own, sorted by name. `path` is
+    a folder, a URL or the name of a repository. `hosting` says where and how it is held, which decides no pixel: it
+    may differ between sessions of a run.
     """
 
     name: str
@@ -108,6 +111,9 @@ class Model:
     guidance: float | None = None
     path: str | None = None
     options: tuple[tuple[str, Scalar], ...] = ()
+    fit: str = "crop"
+    rendered_fps: Fraction | None = None
+    hosting: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,9 @@ class StillReport:
 class Outcome:
     """How a task ended; one row of the takes manifest, in the manifest's own names.
 
-    `frames` counts the frames rendered; the clip holds those of its span. Keys are relative to the run's output.
+    `frames` counts the take's frames, the clip holds those of its span; `rendered_fps` is the rate the model gave where
+    `fps` was reached by interpolation. `still_scale` is frame pixels per still pixel along an edge: above 1 the still
+    was enlarged. Keys are relative to the run's output.
     A failed task has blame and kind, and no score, span or clip.
     """
 
@@ -223,6 +231,8 @@ class Outcome:
     fps: float | None = None
     width_px: int | None = None
     height_px: int | None = None
+    rendered_fps: float | None = None
+    still_scale: float | None = None
     clip_uri: str | None = None
     poster_uri: str | None = None
     clip_sha256: str | None = None

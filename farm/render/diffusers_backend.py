@@ -20,11 +20,11 @@ from farm.render.backend import Beat
 from farm.render.conditioning import Conditioning
 from farm.render.family import Family
 from farm.render.fit import resolve_size
+from farm.render.settings import PIXELS
 from farm.render.stepping import watched
 from farm.values import Frames, Model, Pixels, Task
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_SETTINGS = frozenset({"dtype", "device"})
 _SOURCES = (
     OSError,
     ValueError,
@@ -46,8 +46,8 @@ class DiffusersBackend:
     def __init__(self, model: Model, family: Family) -> None:
         self._model = model
         self._family = family
-        self._options = {name: value for name, value in model.options if name not in _SETTINGS}
-        asked = str(dict(model.options).get("device", "auto"))
+        self._options = {name: value for name, value in model.options if name not in PIXELS}
+        asked = str(dict(model.hosting).get("device", "auto"))
         self._device = asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         self.accelerator = "CPU" if self._device == "cpu" else self._gpu_name()
         self.conditioning = Conditioning()

@@ -14,14 +14,12 @@ from farm.render import family_table, family_table_wan
 from farm.render.backend import Backend
 from farm.render.checkpoint import Checkpoint
 from farm.render.family import Family
+from farm.render.settings import HOSTING, PIXELS
 from farm.spec import ModelSpec, RenderSpec
 from farm.values import Model, Scalar
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-DEVICES = ("auto", "cpu", "cuda")
-
 _PLACES = frozenset({"path", "repo", "revision"})
-_SETTINGS: Mapping[str, tuple[str, ...]] = {"dtype": DTYPES, "device": DEVICES}
+_SETTINGS: Mapping[str, tuple[Scalar, ...]] = {**PIXELS, **HOSTING}
 _MIN_EDGE_PX = 16
 
 
@@ -65,6 +63,7 @@ def resolve(spec: ModelSpec, render: RenderSpec, *, where: str, base: Path = Pat
         if asked is not None and own is None:
             raise InputError(f"{where}: render.{key}={asked}: {family.name} has no {key}; leave it out")
     checkpoint = _checkpoint(family, spec, where, base)
+    options = spec.options()
     fps = _fps(family, render, where)
     return Model(
         name=spec.name,
@@ -76,7 +75,9 @@ def resolve(spec: ModelSpec, render: RenderSpec, *, where: str, base: Path = Pat
         steps=render.steps or family.steps,
         guidance=render.guidance if render.guidance is not None else family.guidance,
         path=str(checkpoint.folder) if checkpoint else spec.repo or family.repo,
-        options=_sorted(spec.options()),
+        options=_sorted({key: value for key, value in options.items() if key not in HOSTING}),
+        fit=render.fit,
+        hosting=_sorted({key: value for key, value in options.items() if key in HOSTING}),
     )
 
 
@@ -106,7 +107,7 @@ def _check_options(family: Family, spec: ModelSpec, where: str) -> None:
             known = f"it takes {', '.join(sorted(allowed))}" if allowed else "it takes no options"
             raise InputError(f"{said}: not an option of {family.name}; {known}")
         if key in _SETTINGS and value not in _SETTINGS[key]:
-            raise InputError(f"{said}: expected {', '.join(_SETTINGS[key])}")
+            raise InputError(f"{said}: expected {', '.join(map(str, _SETTINGS[key]))}")
     if spec.path is not None and spec.revision is not None:
         raise InputError(
             f"{where}: models: {spec.name}: revision={spec.revision!r}: a folder has none but its content; leave it out"

@@ -96,3 +96,23 @@ def test_two_names_never_share_a_key_and_none_leaves_its_folder(one, other):
 def test_join_prompts():
     assert join_prompts("A cat on a sill.", "its fur moves") == "A cat on a sill. its fur moves"
     assert join_prompts(None, "its fur moves") == join_prompts("  ", "its fur moves") == "its fur moves"
+
+
+def test_a_model_is_the_same_wherever_its_weights_lie_and_however_they_are_held():
+    known = {
+        "still": STILL,
+        "still_sha256": SHA,
+        "motion": grid(1, 1, 1).motions[0],
+        "prompt": "p",
+        "seed": 1,
+    }
+    here = replace(MODEL, revision="local-0123456789ab", path="/models/a")
+    there = replace(here, path="s3://models/a", hosting=(("offload", "model"),))
+    assert take_id(model=here, **known) == take_id(model=there, **known)
+    hub = replace(MODEL, revision="main", path="org/a")
+    for other in (
+        replace(hub, path="org/b"),
+        replace(hub, fit="pad"),
+        replace(hub, rendered_fps=Fraction(16)),
+    ):
+        assert take_id(model=hub, **known) != take_id(model=other, **known)

@@ -1,0 +1,33 @@
+"""What a job may say of any diffusers model, beside its place and its family's own arguments.
+
+Invariant: PIXELS may change what is rendered and are part of a take's identity; HOSTING decides where and how a
+model is held, changes no bit, and is not.
+"""
+
+from collections.abc import Mapping
+
+from farm.values import Scalar
+
+# name -> what it may be; the first is the default.
+PIXELS: Mapping[str, tuple[Scalar, ...]] = {
+    "dtype": ("auto", "float32", "bfloat16", "float16"),
+    "vae_tiling": (False, True),
+    "quantization": ("none", "fp8-storage", "torchao-int8", "bnb-8bit", "bnb-4bit"),
+    "compile": ("none", "regional"),
+    "attention": (
+        "auto",
+        "native",
+        "flash",
+        "flash_hub",
+        "_flash_3",
+        "_flash_3_hub",
+        "sage",
+        "sage_hub",
+        "xformers",
+    ),
+}
+HOSTING: Mapping[str, tuple[Scalar, ...]] = {
+    "device": ("auto", "cpu", "cuda"),
+    "offload": ("none", "model", "group", "sequential"),
+    "encoders": ("keep", "cpu", "drop"),
+}
