@@ -20,8 +20,8 @@ SCHEMA = takes_schema(DIMENSIONS, EXTRA)
 CONTRACT = (
     "take_id still_id still_uri still_sha256 motion_id prompt model model_revision seed attempt status reason blame "
     "kind score score_flicker score_warp accepted span_start span_stop frames fps width_px height_px rendered_fps "
-    "still_scale clip_uri poster_uri clip_sha256 clip_bytes render_s finish_s wait_s accelerator worker node cost_usd started_at "
-    "finished_at farm_version fingerprint price season live sku"
+    "still_scale clip_uri poster_uri clip_sha256 clip_bytes render_s finish_s wait_s accelerator worker node cost_usd "
+    "started_at finished_at farm_version fingerprint price season live sku"
 ).split()
 
 
