@@ -4,6 +4,8 @@ FarmError
 ├── InputError        what a person wrote cannot be used (job, catalog, motions, options): exit 2
 ├── TakeError         one take could not be made; data, not a crash (carries blame and kind)
 │   └── StillError    its still cannot be used: no seed, worker or node would mend that
+├── Cancelled         a take was told to end; it left nothing behind
+├── MemoryFull        a device has no room for a model
 ├── StoreError        the store did not do what it was asked (carries kind)
 ├── BrokenFarm        the farm itself failed; the same command resumes: exit 3
 └── Interrupted       a person stopped it; the same command resumes: exit 130
@@ -40,6 +42,14 @@ class TakeError(FarmError):
 
 class StillError(TakeError):
     """A still that cannot be decoded or used; its kinds start with `still_`."""
+
+
+class Cancelled(FarmError):
+    """A take was told to end before it was done."""
+
+
+class MemoryFull(FarmError):
+    """A model does not fit into what its device has left; the message says what would make it smaller."""
 
 
 class StoreError(FarmError):

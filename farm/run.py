@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from farm import __version__
+from farm.bench import Bench
 from farm.catalog.characters import StillLook
 from farm.clock import SystemClock
 from farm.dispatch.driver import Driver
@@ -40,7 +41,7 @@ from farm.spec import Job
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import Manifest, takes_schema
-from farm.worker import Bench, Worker
+from farm.worker import Worker
 
 # What decides which takes there are and what becomes of them: fixed for the life of a run.
 _DECISIVE = ("motions", "models", "takes", "score", "trim")
@@ -73,6 +74,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
             plan.scoring,
             plan.gpus_per_worker,
             dict(job.prices),
+            prompts=len(plan.grid.motions),
         )
         with _workers(pool, address, bench, plan, clock) as workers:
             if not begun:

@@ -12,59 +12,39 @@ import platform
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farm import __version__
+from farm.bench import FINISHING, LOADING, RENDERING, WAITING, Bench, Hello, Pulse, Taken
 from farm.catalog.stills import decode, fetch
 from farm.clock import Clock
-from farm.errors import StillError, TakeError
+from farm.errors import Cancelled, StillError, TakeError
 from farm.ids import canonical, sha256_hex
 from farm.outcomes import blank_outcome, failed_outcome
 from farm.prices import cost_usd, price_per_hour
 from farm.render.backend import Backend
-from farm.render.families import backend
-from farm.render.fit import fit
+from farm.render.machine import room
+from farm.render.residents import Residents
 from farm.score import panel
 from farm.score.scorer import Scorer
+from farm.staging import Footage, retimed, shoot
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, encode_outcome
 from farm.trim.encode import encode_clip, filmstrip, poster
 from farm.trim.provenance import provenance
 from farm.trim.span import best_span
-from farm.values import Frames, Model, Outcome, Pixels, Scoring, Status, Task
+from farm.values import Outcome, Pixels, Status, Task
 
 _STILLS_KEPT = 4  # decoded pictures in memory: neighbouring tasks share theirs
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What every worker of a run is told once; picklable. `output` may hold credentials and is never shown."""
-
-    output: str = field(repr=False)
-    models: tuple[Model, ...]
-    trim_s: float
-    scoring: Scoring
-    gpus: float
-    prices: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """What a worker says when its model is resident."""
-
-    node: str
-    accelerator: str
-    load_s: float
-    price_usd_h: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Rendered:
-    frames: Frames
-    still: Pixels
+    footage: Footage
+    accelerator: str
     started_at: str
     render_s: float
     wait_s: float
@@ -78,46 +58,71 @@ class Worker:
         self._clock = clock
         self._node = node or platform.node()
         self._blobs = Blobs.open(bench.output)
-        self._backends: dict[str, Backend] = {}
+        self._residents = Residents(prompts=bench.prompts, room=room)
         self._stills: OrderedDict[str, Pixels] = OrderedDict()
         self._stills_lock = threading.Lock()
         self._render_lock = threading.Lock()
+        self._doing: dict[str, Pulse] = {}  # by take_id; each take's thread writes its own
+        self._cancelled: set[str] = set()
         self._idle_since_s = clock.monotonic_s()
 
-    def load(self) -> Hello:
-        """Makes the scorer and the first model resident. Raises InputError when one cannot be used here."""
+    def load(self, model: str | None = None) -> Hello:
+        """Makes the scorer and a model resident, the first one unless another is named.
+
+        Raises InputError when one cannot be used here, MemoryFull when it does not fit.
+        """
         began_s = self._clock.monotonic_s()
         self._scorer = panel.scorer(self._bench.scoring)
-        resident = self._backend(self._bench.models[0])
+        by_name = {one.name: one for one in self._bench.models}
+        resident = self._residents.get(by_name[model] if model else self._bench.models[0])
         self._idle_since_s = self._clock.monotonic_s()
         accelerator = resident.accelerator
         price = price_per_hour(self._bench.prices, accelerator)
-        return Hello(self._node, accelerator, self._idle_since_s - began_s, price)
+        load_s = self._idle_since_s - began_s
+        return Hello(self._node, accelerator, load_s, price, self._residents.names)
 
-    def take(self, task: Task, attempt: int) -> Outcome:
-        """The committed outcome of one task. Raises StoreError, and whatever breaks a renderer."""
+    def take(self, task: Task, attempt: int) -> Taken:
+        """The committed outcome of one task. Raises StoreError, Cancelled, and whatever breaks a renderer."""
+        self._doing[task.take_id] = Pulse(task.take_id, attempt, WAITING)
+        try:
+            return self._take(task, attempt)
+        finally:
+            del self._doing[task.take_id]
+            self._cancelled.discard(task.take_id)
+
+    def pulse(self) -> tuple[Pulse, ...]:
+        """What this worker does now, a take each; safe from any thread."""
+        return tuple(self._doing.copy().values())
+
+    def cancel(self, take_id: str) -> None:
+        """Ends a take that is under way at its next step; nothing where it is not."""
+        if take_id in self._doing:
+            self._cancelled.add(take_id)
+
+    def close(self) -> None:
+        self._residents.relieve()
+
+    # --- the stations ---------------------------------------------------------------------------------
+
+    def _take(self, task: Task, attempt: int) -> Taken:
+        load_s = 0.0
         if attempt > 1 and (done := self._committed(task)):
-            return done
+            return Taken(done, self._residents.names, load_s)
+        rendered: _Rendered | None = None
         try:
             still = self._still(task)
             character = self._character(task)
             with self._render_lock:
-                rendered = self._render(task, still)
+                resident, load_s = self._resident(task)
+                rendered = self._render(task, resident, still, load_s)
             outcome = self._finish(task, attempt, rendered, character)
         except TakeError as e:
             outcome = failed_outcome(
                 task, attempt, reason=str(e), blame=e.blame, kind=e.kind, at=self._clock.now().isoformat()
             )
-        outcome = self._signed(outcome, task)
+        outcome = self._signed(outcome, task, rendered)
         self._blobs.put(layout.outcome_key(task.take_id), encode_outcome(outcome))
-        return outcome
-
-    def close(self) -> None:
-        for resident in self._backends.values():
-            resident.close()
-        self._backends.clear()
-
-    # --- the stations ---------------------------------------------------------------------------------
+        return Taken(outcome, self._residents.names, load_s)
 
     def _still(self, task: Task) -> Pixels:
         def fetched() -> Pixels:
@@ -154,27 +159,32 @@ class Worker:
                 self._stills.popitem(last=False)
         return pixels
 
-    def _render(self, task: Task, still: Pixels) -> _Rendered:
-        resident = self._backend(task.model)
+    def _resident(self, task: Task) -> tuple[Backend, float]:
+        """The task's model, and the seconds that loading it took."""
+        self._at(task, LOADING)
+        began_s = self._clock.monotonic_s()
+        resident = self._residents.get(task.model)
+        return resident, self._clock.monotonic_s() - began_s
+
+    def _render(self, task: Task, resident: Backend, still: Pixels, load_s: float) -> _Rendered:
         width_px, height_px = resident.frame_size(still.shape[1], still.shape[0])
-        fitted = fit(still, width_px, height_px)
+        shape = f"{width_px}x{height_px}x{task.model.frames}"
+        self._at(task, RENDERING, shape=shape)
         started_at = self._clock.now().isoformat()
         began_s = self._clock.monotonic_s()
-        frames = resident.render(fitted, task, lambda done, total: None)
+        footage = shoot(
+            resident, still, task, lambda done, total: self._at(task, RENDERING, done, total, shape)
+        )
         ended_s = self._clock.monotonic_s()
-        wait_s, self._idle_since_s = began_s - self._idle_since_s, ended_s
-        expected = (task.model.frames, height_px, width_px, 3)
-        if frames.shape != expected or frames.dtype != "uint8":
-            raise TakeError(
-                f"{task.model.name} gave {frames.dtype} frames of shape {frames.shape}, asked for {expected}",
-                kind="render_shape",
-            )
-        return _Rendered(frames, fitted, started_at, ended_s - began_s, wait_s)
+        wait_s, self._idle_since_s = max(0.0, began_s - load_s - self._idle_since_s), ended_s
+        return _Rendered(footage, resident.accelerator, started_at, ended_s - began_s, wait_s)
 
     def _finish(self, task: Task, attempt: int, rendered: _Rendered, character: Pixels | None) -> Outcome:
+        self._at(task, FINISHING)
         began_s = self._clock.monotonic_s()
-        fps, frames = task.model.fps, rendered.frames
-        measures = self._scorer.measure(frames, fps, rendered.still, character)
+        footage, model = retimed(rendered.footage, task.model), task.model
+        fps, frames = model.fps, footage.frames
+        measures = self._scorer.measure(frames, fps, footage.still, character)
         span = best_span(measures.composite, measures.cuts, max(1, round(self._bench.trim_s * fps)))
         review = self._scorer.judge(measures, span, fps, self._bench.scoring.accept)
         chosen = span.of(frames)
@@ -185,7 +195,6 @@ class Worker:
         self._blobs.put(layout.clip_key(task), data)
         self._blobs.put(layout.poster_key(task), poster(chosen))
         self._blobs.put(layout.filmstrip_key(task), filmstrip(chosen))
-        accelerator = self._backend(task.model).accelerator
         return replace(
             blank_outcome(task, attempt, Status.KEPT if review.accepted else Status.REJECTED),
             reason="; ".join(review.reasons) or None,
@@ -198,6 +207,8 @@ class Worker:
             fps=float(fps),
             width_px=frames.shape[2],
             height_px=frames.shape[1],
+            rendered_fps=float(model.rendered_fps) if model.rendered_fps else None,
+            still_scale=footage.still_scale,
             clip_uri=layout.clip_key(task),
             poster_uri=layout.poster_key(task),
             clip_sha256=sha256_hex(data),
@@ -205,29 +216,36 @@ class Worker:
             render_s=rendered.render_s,
             wait_s=rendered.wait_s,
             finish_s=self._clock.monotonic_s() - began_s,
-            cost_usd=cost_usd(self._bench.prices, accelerator, self._bench.gpus, rendered.render_s),
+            cost_usd=cost_usd(
+                self._bench.prices, rendered.accelerator, self._bench.gpus, rendered.render_s
+            ),
             started_at=rendered.started_at,
             finished_at=self._clock.now().isoformat(),
+            fingerprint=canonical(dict(footage.fingerprint)),
         )
 
     # --- what they share ------------------------------------------------------------------------------
 
-    def _backend(self, model: Model) -> Backend:
-        if model.name not in self._backends:
-            fresh = backend(model)
-            fresh.load()
-            self._backends[model.name] = fresh
-        return self._backends[model.name]
+    def _at(self, task: Task, stage: str, done: int = 0, total: int = 0, shape: str = "") -> None:
+        """Says where a take is. Raises Cancelled where somebody wants it to end."""
+        if task.take_id in self._cancelled:
+            raise Cancelled(f"take {task.take_id[:8]} was cancelled while {stage}, after {done} steps")
+        before = self._doing[task.take_id]
+        self._doing[task.take_id] = Pulse(
+            task.take_id, before.attempt, stage, done, total, shape or before.shape
+        )
 
     def _committed(self, task: Task) -> Outcome | None:
         """An earlier attempt may have committed its outcome and died before it could say so."""
         key = layout.outcome_key(task.take_id)
         return decode_outcome(self._blobs.get(key)) if self._blobs.exists(key) else None
 
-    def _signed(self, outcome: Outcome, task: Task) -> Outcome:
+    def _signed(self, outcome: Outcome, task: Task, rendered: _Rendered | None) -> Outcome:
         """The outcome with the name of who made it, and on what."""
+        resident = self._residents.known(task.model.name)
         signed = replace(outcome, worker=self._name, node=self._node)
-        resident = self._backends.get(task.model.name)
+        if rendered is not None:
+            return replace(signed, accelerator=rendered.accelerator)
         if resident is None:
             return signed
         fingerprint = canonical(dict(resident.fingerprint()))
