@@ -85,6 +85,19 @@ def _status(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from farm.replay import replay
+    from farm.report.console import Terminal
+    from farm.report.replay_table import show
+
+    found = replay(options.run, options.take, options.clip)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        show(Terminal(), found.as_json())
+    return SHORT if found.verdict == "different" else DONE
+
+
 def _score(options: argparse.Namespace) -> int:
     from fractions import Fraction
 
@@ -167,6 +180,13 @@ def _parser() -> argparse.ArgumentParser:
 
     status = _command(commands, "status", _status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
+
+    replay = _command(
+        commands, "replay", _replay, "renders a take again and compares it with the stored clip"
+    )
+    replay.add_argument("run", metavar="RUN", help="the output URL of a run")
+    replay.add_argument("take", metavar="TAKE", help="a take's id, or its first digits: four or more")
+    replay.add_argument("--clip", metavar="FILE", type=Path, help="keeps the new clip here")
 
     score = _command(
         commands, "score", _score, "judges, ranks and cuts clips of any origin like the farm's own takes"
