@@ -28,7 +28,7 @@ from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, read_takes
 from farm.trim.footage import decode
-from farm.values import Blame, Model, Pixels, Span, Status, Still, Task
+from farm.values import Blame, Frames, Model, Pixels, Span, Status, Still, Task
 
 CLOSE_DB = 35.0
 _MIN_DIGITS = 4
@@ -82,7 +82,7 @@ def replay(url: str, take: str, clip: Path | None = None) -> Replay:
         raise BrokenFarm(f"take {task.take_id}: {e}") from e
     if clip is not None:
         _keep(made, clip)
-    psnr_db = _psnr_db(stored, made)
+    psnr_db = _psnr_db(stored, made, where=f"{blobs.url}/{row['clip_uri']}")
     same = psnr_db == np.inf
     return Replay(
         take_id=task.take_id,
@@ -179,21 +179,25 @@ def _keep(made: bytes, clip: Path) -> None:
         raise InputError(f"--clip {clip}: cannot be written: {e.strerror}") from e
 
 
-def _psnr_db(stored: bytes, made: bytes) -> float | None:
+def _psnr_db(stored: bytes, made: bytes, *, where: str) -> float | None:
     """Peak signal to noise over all frames of two clips; infinite where they are equal, None for other shapes."""
     if stored == made:
         return float("inf")
-    with tempfile.TemporaryDirectory(prefix="farm-") as folder:
-        clips = []
-        for name, data in (("stored.mp4", stored), ("replayed.mp4", made)):
-            path = Path(folder) / name
-            path.write_bytes(data)
-            clips.append(decode(path)[0])
-    then, now = clips
+    then, now = _frames(stored, where), _frames(made, "the new clip")
     if then.shape != now.shape:
         return None
     error = sum(float(np.square(a.astype(np.int32) - b).sum()) for a, b in zip(then, now, strict=True))
     return 10 * float(np.log10(255**2 * then.size / error)) if error else float("inf")
+
+
+def _frames(clip: bytes, where: str) -> Frames:
+    with tempfile.TemporaryDirectory(prefix="farm-") as folder:
+        path = Path(folder) / "clip.mp4"
+        path.write_bytes(clip)
+        try:
+            return decode(path)[0]
+        except InputError as e:
+            raise InputError(f"{where}: cannot be decoded: it is broken, or no clip") from e
 
 
 def _changed(row: Mapping[str, Any], footage: Footage) -> dict[str, tuple[str | None, str | None]]:

@@ -204,6 +204,12 @@ def test_a_clip_that_is_gone_is_the_stores_trouble(run, capsys):
     assert row["clip_uri"] in refused(run, row["take_id"], capsys, BROKEN)
 
 
+def test_a_clip_that_is_broken_is_refused(run, capsys):
+    row = a_row(run)
+    (run / row["clip_uri"]).write_bytes(b"no clip")
+    assert f"{row['clip_uri']}: cannot be decoded" in refused(run, row["take_id"], capsys)
+
+
 def test_a_clip_that_cannot_be_kept_is_said(run, tmp_path, capsys):
     capsys.readouterr()
     assert (
