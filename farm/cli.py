@@ -1,7 +1,8 @@
 """The command line: thin. Each command imports what it needs when it is called, so that help is instant.
 
-Exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed; 2 bad input, nothing was
-rendered; 3 the farm itself failed and the same command resumes; 130 interrupted, the same command resumes.
+Exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed (of a replay: it came out
+different); 2 bad input, nothing was rendered; 3 the farm itself failed and the same command resumes; 130 interrupted,
+the same command resumes.
 """
 
 import argparse
@@ -83,6 +84,19 @@ def _status(options: argparse.Namespace) -> int:
 
     show_status(options.run, as_json=options.json)
     return DONE
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from farm.replay import replay
+    from farm.report.console import Terminal
+    from farm.report.replay_table import show
+
+    found = replay(options.run, options.take, options.clip)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        show(Terminal(), found.as_json())
+    return SHORT if found.verdict == "different" else DONE
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -167,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 
     status = _command(commands, "status", _status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
+    _replay_command(commands)
 
     score = _command(
         commands, "score", _score, "judges, ranks and cuts clips of any origin like the farm's own takes"
@@ -206,6 +221,15 @@ def _command(
     parser.set_defaults(command=function)
     parser.add_argument("--json", action="store_true", help="machine-readable output on stdout")
     return parser
+
+
+def _replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    replay = _command(
+        commands, "replay", _replay, "renders a take again and compares it with the stored clip"
+    )
+    replay.add_argument("run", metavar="RUN", help="the output URL of a run")
+    replay.add_argument("take", metavar="TAKE", help="a take's id, or its first digits: four or more")
+    replay.add_argument("--clip", metavar="FILE", type=Path, help="keeps the new clip here")
 
 
 def _job_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,10 @@ what is in the store.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -28,6 +30,8 @@ _PAUSES_S = (1.0, 5.0, 20.0)  # between tries on a store that refuses
 # What circling a take needs to know of it.
 _SELECT_COLUMNS = ("still_id", "motion_id", "model", "seed", "take_id", "status", "score", "accepted", "attempt",
                    "clip_uri", "cost_usd")  # fmt: skip
+
+_Won: TypeAlias = tuple[str, str | None]  # a select's verdict, and the model of its take
 
 
 class RunRecord:
@@ -100,15 +104,15 @@ def spent_before(blobs: Blobs) -> float:
 
 def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ended: str) -> Summary:
     """Circles the best takes of all that the manifest holds, and writes selects and summary."""
-    verdicts: list[str] = []  # noted as they pass: circling reads the whole manifest, once is enough
+    counts: Counter[_Won] = Counter()  # noted as they pass: circling reads the whole manifest, once is enough
 
     def noted() -> Iterator[Select]:
         for select in selects(blobs):
-            verdicts.append(select.verdict.value)
+            counts[_won(select)] += 1
             yield select
 
     write_selects(blobs, noted())
-    summary = _summarized(blobs, name, verdicts, pairs)
+    summary = summarize(name, _takes(blobs, COLUMNS), counts, pairs)
     body = plain(summary) | {"ended": ended, "spent_usd": spent_usd}
     blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
     return summary
@@ -116,11 +120,7 @@ def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ende
 
 def read_summary(blobs: Blobs, name: str, pairs: int | None) -> Summary:
     """The summary of what the store holds now."""
-    return _summarized(blobs, name, [select.verdict.value for select in selects(blobs)], pairs)
-
-
-def _summarized(blobs: Blobs, name: str, verdicts: list[str], pairs: int | None) -> Summary:
-    return summarize(name, _takes(blobs, COLUMNS), pa.chunked_array([pa.array(verdicts, pa.string())]), pairs)
+    return summarize(name, _takes(blobs, COLUMNS), Counter(map(_won, selects(blobs))), pairs)
 
 
 def selects(blobs: Blobs) -> Iterator[Select]:
@@ -130,6 +130,10 @@ def selects(blobs: Blobs) -> Iterator[Select]:
     rows = (row for batch in table.to_batches(max_chunksize=4096) for row in batch.to_pylist())
     for _, group in groupby(rows, key=lambda row: (row["still_id"], row["motion_id"])):
         yield circle([_outcome(row) for row in group])
+
+
+def _won(select: Select) -> _Won:
+    return select.verdict.value, select.model
 
 
 def _takes(blobs: Blobs, columns: Sequence[str]) -> pa.Table:

@@ -1,21 +1,73 @@
-"""From a still to a frame's size: which size, and the pixels of it.
+"""From a still to a frame's size, and back: which size, and the pixels of it.
 
-Invariant: nothing is upscaled unless a size was asked for by number, and nothing is stretched: what does not fit
-the frame's aspect is cut off evenly on both sides.
+Invariant: nothing is upscaled unless a size was asked for by number, or is the only one that a model has, and
+nothing is stretched by more than rounding to whole pixels. What does not fit the frame's aspect is cut off evenly on
+both sides, or kept: then the frame is filled with what the still mirrors, and what was filled is cut off again.
 """
 
 import re
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
+import PIL
 from PIL import Image
 
-from farm.values import Pixels
+from farm.values import Frames, Pixels
 
 MAX_EDGE_PX = 8192  # 48 square frames of it are already 9.7 GB
 
 _SHORT_EDGE_PX = {"480p": 480, "720p": 720}
 _BY_NUMBER = re.compile(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A still at a frame's size. `box` is its own part of the frame, (left, top, right, bottom) in even pixels.
+
+    `scale` is frame pixels per still pixel along an edge: above 1 the still was enlarged.
+    """
+
+    pixels: Pixels
+    box: tuple[int, int, int, int]
+    scale: float
+
+    def cut(self, frames: Frames) -> Frames:
+        """Frames (T, H, W, 3) of the frame's size, or one picture (H, W, 3), as the box of them."""
+        left, top, right, bottom = self.box
+        if (bottom - top, right - left) == frames.shape[-3:-1]:
+            return frames
+        return np.ascontiguousarray(frames[..., top:bottom, left:right, :])
+
+
+def fitted(still: Pixels, width_px: int, height_px: int, policy: str) -> Fitted:
+    """`still` (H, W, 3) for frames of an even width and height.
+
+    `crop`: see `fit`. `pad`: the whole still is made to lie within the frame, and what remains is filled with its
+    mirror image, which a model can go on with; bars it would animate too. Raises ValueError for any other policy.
+    """
+    height, width = still.shape[:2]
+    across, down = width_px / width, height_px / height
+    if policy == "crop":
+        return Fitted(fit(still, width_px, height_px), (0, 0, width_px, height_px), max(across, down))
+    if policy != "pad":
+        raise ValueError(f"fit={policy!r}: allowed: crop, pad")
+    scale = min(across, down)
+    inner_width, inner_height = _even(width * scale, width_px), _even(height * scale, height_px)
+    left, top = (width_px - inner_width) // 4 * 2, (height_px - inner_height) // 4 * 2
+    inner = _resized(still, inner_width, inner_height)
+    around = (
+        (top, height_px - inner_height - top),
+        (left, width_px - inner_width - left),
+        (0, 0),
+    )
+    box = (left, top, left + inner_width, top + inner_height)
+    return Fitted(np.pad(inner, around, mode="symmetric"), box, scale)
+
+
+def fit_version(policy: str) -> str:
+    """What made a still fit; another version may make other pixels."""
+    return f"{policy}, Pillow {PIL.__version__}"
 
 
 def fit(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
@@ -30,9 +82,7 @@ def fit(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
     cut_height = min(height, max(1, round(width * height_px / width_px)))
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     cut = np.ascontiguousarray(pixels[top : top + cut_height, left : left + cut_width])
-    if (cut_width, cut_height) == (width_px, height_px):
-        return cut
-    return np.asarray(Image.fromarray(cut).resize((width_px, height_px), Image.Resampling.LANCZOS))
+    return _resized(cut, width_px, height_px)
 
 
 def native_size(width_px: int, height_px: int, *, max_pixels: int, multiple: int) -> tuple[int, int]:
@@ -73,6 +123,17 @@ def resolve_size(
             f"size={policy}: both edges must be multiples of {multiple}; nearest allowed: {near}"
         )
     return width, height
+
+
+def _resized(pixels: Pixels, width_px: int, height_px: int) -> Pixels:
+    if pixels.shape[:2] == (height_px, width_px):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width_px, height_px), Image.Resampling.LANCZOS))
+
+
+def _even(edge_px: float, most_px: int) -> int:
+    """To the nearest even number: yuv420p knows no other edges."""
+    return min(most_px, max(2, round(edge_px / 2) * 2))
 
 
 def _whole(edge_px: int, multiple: int) -> int:

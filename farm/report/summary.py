@@ -3,6 +3,8 @@
 Invariant: every figure is counted from the store, so that it is the same on any machine and after any restart.
 """
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
@@ -21,6 +23,8 @@ COLUMNS = ("model", "status", "blame", "kind", "attempt", "score", "render_s", "
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
+    """One model beside the others of its job. What all its takes came to is put on its kept ones: None without any."""
+
     takes: int
     kept: int
     rejected: int
@@ -29,6 +33,9 @@ class ModelSummary:
     score: float | None  # mean of the takes that were judged
     render_s: float | None  # mean of the takes that were rendered
     cost_usd: float | None  # None: no price is known for what rendered them
+    s_per_accepted: float | None  # time rendered
+    usd_per_accepted: float | None
+    circled: int  # selects that are a take of this model
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +68,28 @@ class Summary:
         return not (self.none_usable or self.failed > self.shots_refused)
 
 
-def summarize(name: str, takes: pa.Table, verdicts: pa.ChunkedArray, pairs: int | None) -> Summary:
-    """The summary of all rows of the takes manifest (with COLUMNS) and the verdicts of all selects."""
+def summarize(
+    name: str, takes: pa.Table, selects: Mapping[tuple[str, str | None], int], pairs: int | None
+) -> Summary:
+    """The summary of all rows of the takes manifest (with COLUMNS); `selects`: how many have a verdict and model."""
     failed = takes.filter(pc.equal(takes["status"], "failed"))
     rejected = takes.filter(pc.equal(takes["status"], "rejected"))
     models = {
-        str(model): _model(takes.filter(pc.equal(takes["model"], model))) for model in _values(takes["model"])
+        str(model): _model(
+            takes.filter(pc.equal(takes["model"], model)),
+            circled=sum(count for (_, winner), count in selects.items() if winner == model),
+        )
+        for model in _values(takes["model"])
     }
     counts = _counts(takes["status"])
-    selects = _counts(verdicts)
+    verdicts: Counter[str] = Counter()
+    for (verdict, _), count in selects.items():
+        verdicts[verdict] += count
     return Summary(
         name=name,
         pairs=pairs,
-        selected=selects.get("selected", 0) + selects.get("override", 0),
-        none_usable=selects.get("none_usable", 0),
+        selected=verdicts["selected"] + verdicts["override"],
+        none_usable=verdicts["none_usable"],
         takes=len(takes),
         kept=counts.get("kept", 0),
         rejected=counts.get("rejected", 0),
@@ -95,10 +110,9 @@ def plain(summary: Summary) -> dict[str, object]:
 
 
 def show(console: Console, summary: Summary, *, where: str, winners: str | None) -> None:
-    """The closing table, and where the winners are."""
-    table = Table(box=box.SIMPLE, title=f"{summary.name}: {where}", title_justify="left", title_style="bold")
-    for column in ("model", "takes", "kept", "rejected", "failed", "accept", "score", "render s", "cost"):
-        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
+    """The closing table, the models against each other where there are several, and where the winners are."""
+    figures = ("takes", "kept", "rejected", "failed", "accept", "score", "render s", "cost")
+    table = _table(f"{summary.name}: {where}", figures)
     for name, model in sorted(summary.models.items()):
         table.add_row(
             Text(name),
@@ -109,6 +123,8 @@ def show(console: Console, summary: Summary, *, where: str, winners: str | None)
             _or_dash(model.cost_usd, "${:.2f}"),
         )
     console.print(table)
+    if len(summary.models) > 1:
+        console.print(_against(summary.models))
     shots = f"{summary.selected} circled, {summary.none_usable} with no usable take"
     reached = summary.selected + summary.none_usable
     if summary.pairs is not None and reached < summary.pairs:
@@ -131,9 +147,37 @@ def show(console: Console, summary: Summary, *, where: str, winners: str | None)
         console.print(Text(line), soft_wrap=True, highlight=False)
 
 
-def _model(takes: pa.Table) -> ModelSummary:
+def _against(models: Mapping[str, ModelSummary]) -> Table:
+    """Who wins most first: what an accepted clip of each model takes, for whoever chooses among them."""
+    each = "per\naccepted clip"
+    figures = ("shots\nwon", "takes", "accept", "score", f"render s {each}", f"cost {each}")
+    table = _table("model against model", figures)
+    for name, model in sorted(models.items(), key=lambda one: (-one[1].circled, one[0])):
+        table.add_row(
+            Text(name),
+            str(model.circled),
+            str(model.takes),
+            _or_dash(model.accept_ratio, "{:.0%}"),
+            _or_dash(model.score, "{:.2f}"),
+            _or_dash(model.s_per_accepted, "{:.1f}"),
+            _or_dash(model.usd_per_accepted, "${:.3f}"),
+        )
+    return table
+
+
+def _table(title: str, figures: Sequence[str]) -> Table:
+    """A row for each model; its name may be broken into lines where the terminal is narrow, a figure may not."""
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("model", overflow="fold")
+    for figure in figures:
+        table.add_column(figure, justify="right", no_wrap=True)
+    return table
+
+
+def _model(takes: pa.Table, circled: int) -> ModelSummary:
     counts = _counts(takes["status"])
     kept, rejected = counts.get("kept", 0), counts.get("rejected", 0)
+    cost_usd = _cost(takes)
     return ModelSummary(
         takes=len(takes),
         kept=kept,
@@ -142,7 +186,10 @@ def _model(takes: pa.Table) -> ModelSummary:
         accept_ratio=kept / (kept + rejected) if kept + rejected else None,
         score=pc.mean(takes["score"]).as_py(),
         render_s=pc.mean(takes["render_s"]).as_py(),
-        cost_usd=_cost(takes),
+        cost_usd=cost_usd,
+        s_per_accepted=_sum(takes["render_s"]) / kept if kept else None,
+        usd_per_accepted=cost_usd / kept if kept and cost_usd is not None else None,
+        circled=circled,
     )
 
 

@@ -70,6 +70,16 @@ def test_the_job_records_the_folder_and_its_revision(run, tiny):
     assert (model["steps"], model["guidance"], model["frames"]) == (2, 5.0, 9)
 
 
+def test_the_summary_says_who_won(run, capsys):
+    summary = json.loads((run / "summary.json").read_text())
+    models = summary["models"].values()
+    assert sum(model["circled"] for model in models) == summary["selected"]
+    assert all((model["s_per_accepted"] is None) == (model["kept"] == 0) for model in models)
+    assert all(model["usd_per_accepted"] is None for model in models)
+    assert call(["status", str(run)]) == DONE
+    assert "model against model" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("family", ["svd", "ltx-video", "cogvideox-i2v", "hunyuanvideo-i2v"])
 def test_other_families_run_too(family, tmp_path, tiny):
     job = tiny_job(tmp_path, tiny, family, takes={"min": 1, "max": 1})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.render.fit import fit, native_size, resolve_size
+from farm.render.fit import fit, fit_version, fitted, native_size, resolve_size
 
 EDGES = st.integers(1, 5000)
 
@@ -81,3 +81,73 @@ def test_fit_does_not_alias():
     board = np.indices((512, 512)).sum(0) % 2 * 255
     small = fit(np.repeat(board[..., None], 3, 2).astype(np.uint8), 120, 120)
     assert small.min() > 120 and small.max() < 135
+
+
+EVEN = st.integers(1, 100).map(lambda half: 2 * half)
+
+
+@given(st.integers(1, 200), st.integers(1, 200), EVEN, EVEN)
+def test_padding_keeps_the_whole_still_in_an_even_box(width, height, to_width, to_height):
+    still = np.zeros((height, width, 3), np.uint8)
+    made = fitted(still, to_width, to_height, "pad")
+    left, top, right, bottom = made.box
+    assert made.pixels.shape == (to_height, to_width, 3)
+    assert all(edge % 2 == 0 for edge in made.box)
+    assert 0 <= left < right <= to_width and 0 <= top < bottom <= to_height
+    assert right - left == to_width or bottom - top == to_height  # it fills the frame one way
+    # Off the still's aspect by rounding to an even pixel only, and in the middle.
+    assert abs((right - left) - width * made.scale) <= 2 and abs((bottom - top) - height * made.scale) <= 2
+    assert abs(left - (to_width - right)) <= 2 and abs(top - (to_height - bottom)) <= 2
+
+
+def test_padding_mirrors_the_still_and_is_cut_off_again():
+    still = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
+    made = fitted(still, 64, 64, "pad")
+    assert made.box == (0, 12, 64, 52) and made.scale == 1.0
+    assert np.array_equal(made.pixels[12:52], still)
+    assert np.array_equal(made.pixels[:12], still[:12][::-1])
+    assert np.array_equal(made.pixels[52:], still[-12:][::-1])
+    assert np.array_equal(made.cut(made.pixels), still)
+    frames = np.stack([made.pixels, 255 - made.pixels])
+    assert np.array_equal(made.cut(frames), np.stack([still, 255 - still]))
+
+
+def test_a_still_far_off_the_frames_aspect_is_mirrored_more_than_once():
+    still = np.random.default_rng(0).integers(0, 256, (100, 10, 3), np.uint8)
+    made = fitted(still, 100, 100, "pad")
+    assert made.box == (44, 0, 54, 100) and np.array_equal(made.cut(made.pixels), still)
+    assert np.array_equal(made.pixels[:, 24:34], still)  # mirrored, and mirrored back
+
+
+@pytest.mark.parametrize(
+    ("policy", "size", "scale", "box"),
+    [
+        ("crop", (320, 240), 2.0, (0, 0, 320, 240)),
+        ("crop", (80, 80), 2 / 3, (0, 0, 80, 80)),
+        ("crop", (320, 120), 2.0, (0, 0, 320, 120)),
+        ("pad", (320, 240), 2.0, (0, 0, 320, 240)),
+        ("pad", (80, 80), 0.5, (0, 10, 80, 70)),
+        ("pad", (320, 120), 1.0, (80, 0, 240, 120)),
+    ],
+)
+def test_the_scale_says_how_far_a_still_was_enlarged(policy, size, scale, box):
+    made = fitted(np.zeros((120, 160, 3), np.uint8), *size, policy)
+    assert (made.scale, made.box) == (pytest.approx(scale), box if policy == "crop" else made.box)
+    assert policy == "crop" or np.abs(np.subtract(made.box, box)).max() <= 2
+
+
+def test_cropping_cuts_nothing_off_the_frames():
+    still = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    made = fitted(still, 64, 64, "crop")
+    assert np.array_equal(made.pixels, fit(still, 64, 64))
+    frames = np.zeros((2, 64, 64, 3), np.uint8)
+    assert made.cut(frames) is frames
+
+
+def test_another_policy_is_refused():
+    with pytest.raises(ValueError, match="allowed: crop, pad"):
+        fitted(np.zeros((16, 16, 3), np.uint8), 16, 16, "stretch")
+
+
+def test_what_fits_a_still_has_a_version():
+    assert fit_version("pad").startswith("pad, Pillow ")

@@ -121,7 +121,7 @@ def test_the_summary_counts_the_manifest():
         {"status": "rejected", "score": 0.2, "cost_usd": 0.0, "reason": "flickers from 1.0 s"},
         FAILED,
     )
-    summary = summarize("n", takes, pa.chunked_array([["selected", "none_usable"]]), 3)
+    summary = summarize("n", takes, {("selected", "previz"): 1, ("none_usable", None): 1}, 3)
     assert (summary.takes, summary.kept, summary.rejected, summary.failed) == (4, 1, 2, 1)
     assert (summary.selected, summary.none_usable, summary.shots_refused) == (1, 1, 1)
     assert summary.cost_usd == pytest.approx(0.4)
@@ -137,12 +137,53 @@ def test_the_summary_counts_the_manifest():
 
 
 def test_an_unknown_price_makes_the_cost_unknown_not_zero():
-    summary = summarize("n", rows({}, {"cost_usd": 0.5}), pa.chunked_array([["selected"]]), 1)
+    summary = summarize("n", rows({}, {"cost_usd": 0.5}), {("selected", "previz"): 1}, 1)
     assert summary.cost_usd is None and plain(summary)["cost_usd"] is None
     assert summary.is_clean
 
 
 def test_a_run_without_takes_has_a_summary():
-    summary = summarize("n", rows(), pa.chunked_array([pa.array([], pa.string())]), 5)
+    summary = summarize("n", rows(), {}, 5)
     assert (summary.takes, summary.models, summary.cost_usd) == (0, {}, 0.0)
     show(Console(file=io.StringIO()), summary, where="out", winners=None)
+
+
+def test_models_are_put_against_each_other():
+    takes = rows(
+        {"render_s": 2.0, "cost_usd": 0.2},
+        {"render_s": 4.0, "cost_usd": 0.4},
+        {"render_s": 6.0, "cost_usd": 0.6, "status": "rejected", "score": 0.2},
+        {"model": "wan", "render_s": 30.0, "cost_usd": None},
+        {"model": "ltx", "render_s": 9.0, "cost_usd": 0.1, "status": "rejected", "score": 0.1},
+        FAILED | {"model": "ltx"},
+    )
+    selects = {
+        ("selected", "previz"): 1,
+        ("override", "wan"): 2,
+        ("selected", "wan"): 1,
+        ("none_usable", None): 4,
+    }
+    summary = summarize("n", takes, selects, None)
+    previz, wan, ltx = (summary.models[name] for name in ("previz", "wan", "ltx"))
+    # The time and price of what was rejected is put on what was kept.
+    assert (previz.s_per_accepted, previz.usd_per_accepted) == (pytest.approx(6.0), pytest.approx(0.6))
+    assert (wan.s_per_accepted, wan.usd_per_accepted) == (30.0, None)  # no price is known
+    assert (ltx.s_per_accepted, ltx.usd_per_accepted) == (None, None)  # nothing was accepted
+    assert (previz.circled, wan.circled, ltx.circled) == (1, 3, 0)
+    assert (summary.selected, summary.none_usable) == (4, 4)
+    assert plain(summary)["models"]["wan"]["circled"] == 3
+    file = io.StringIO()
+    show(Console(file=file, width=120), summary, where="out", winners=None)
+    told = [line.split() for line in file.getvalue().splitlines()]
+    table = told[told.index(["model", "against", "model"]) :]
+    assert [line for line in table if line[:1] in (["wan"], ["previz"], ["ltx"])] == [
+        ["wan", "3", "1", "100%", "0.80", "30.0", "-"],
+        ["previz", "1", "3", "67%", "0.60", "6.0", "$0.600"],
+        ["ltx", "0", "2", "0%", "0.10", "-", "-"],
+    ]
+
+
+def test_one_model_has_nobody_to_be_put_against():
+    file = io.StringIO()
+    show(Console(file=file, width=120), summarize("n", rows({}), {}, None), where="out", winners=None)
+    assert "against" not in file.getvalue()
