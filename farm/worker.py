@@ -9,14 +9,11 @@ Invariants
 """
 
 import platform
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from farm import __version__
 from farm.bench import FINISHING, LOADING, RENDERING, WAITING, Bench, Hello, Pulse, Taken
 from farm.catalog.stills import decode, fetch
 from farm.clock import Clock
@@ -29,12 +26,11 @@ from farm.render.machine import room
 from farm.render.residents import Residents
 from farm.score import panel
 from farm.score.scorer import Scorer
-from farm.staging import Footage, retimed, shoot
+from farm.staging import Footage, clip_of, retimed, shoot
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, encode_outcome
-from farm.trim.encode import encode_clip, filmstrip, poster
-from farm.trim.provenance import provenance
+from farm.trim.encode import filmstrip, poster
 from farm.trim.span import best_span
 from farm.values import Outcome, Pixels, Status, Task
 
@@ -187,11 +183,8 @@ class Worker:
         measures = self._scorer.measure(frames, fps, footage.still, character)
         span = best_span(measures.composite, measures.cuts, max(1, round(self._bench.trim_s * fps)))
         review = self._scorer.judge(measures, span, fps, self._bench.scoring.accept)
+        data = clip_of(footage, task, span)
         chosen = span.of(frames)
-        with tempfile.TemporaryDirectory(prefix="farm-") as folder:
-            clip = Path(folder) / "clip.mp4"
-            encode_clip(chosen, fps, clip, provenance(task, span, farm_version=__version__))
-            data = clip.read_bytes()
         self._blobs.put(layout.clip_key(task), data)
         self._blobs.put(layout.poster_key(task), poster(chosen))
         self._blobs.put(layout.filmstrip_key(task), filmstrip(chosen))
@@ -216,9 +209,7 @@ class Worker:
             render_s=rendered.render_s,
             wait_s=rendered.wait_s,
             finish_s=self._clock.monotonic_s() - began_s,
-            cost_usd=cost_usd(
-                self._bench.prices, rendered.accelerator, self._bench.gpus, rendered.render_s
-            ),
+            cost_usd=cost_usd(self._bench.prices, rendered.accelerator, self._bench.gpus, rendered.render_s),
             started_at=rendered.started_at,
             finished_at=self._clock.now().isoformat(),
             fingerprint=canonical(dict(footage.fingerprint)),
