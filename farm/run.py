@@ -28,6 +28,7 @@ from farm.dispatch.pool import Pool
 from farm.dispatch.takes import TakesRule
 from farm.errors import BrokenFarm, InputError, Interrupted
 from farm.ids import canonical, model_identity
+from farm.plan.enlarging import warning_look
 from farm.plan.planning import Plan, make_plan
 from farm.record import RunRecord, close_run, read_summary, spent_before
 from farm.recovery import Recovered, recover
@@ -206,9 +207,8 @@ def _drive(
     ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, session=session)
     record = RunRecord(blobs, manifest, plan.extra, clock)
     progress = Progress(console, tally)
-    gate = Gate(
-        known.in_order(plan.catalog.stills()), known.guarded(StillLook(characters=plan.scoring.faces))
-    )
+    look = warning_look(StillLook(characters=plan.scoring.faces), plan.grid.models)
+    gate = Gate(known.in_order(plan.catalog.stills()), known.guarded(look))
     driver = Driver(
         grid=plan.grid,
         ledger=ledger,

@@ -47,12 +47,9 @@ def fitted(still: Pixels, width_px: int, height_px: int, policy: str) -> Fitted:
     mirror image, which a model can go on with; bars it would animate too. Raises ValueError for any other policy.
     """
     height, width = still.shape[:2]
-    across, down = width_px / width, height_px / height
+    scale = scale_of(width, height, width_px, height_px, policy)
     if policy == "crop":
-        return Fitted(fit(still, width_px, height_px), (0, 0, width_px, height_px), max(across, down))
-    if policy != "pad":
-        raise ValueError(f"fit={policy!r}: allowed: crop, pad")
-    scale = min(across, down)
+        return Fitted(fit(still, width_px, height_px), (0, 0, width_px, height_px), scale)
     inner_width, inner_height = _even(width * scale, width_px), _even(height * scale, height_px)
     left, top = (width_px - inner_width) // 4 * 2, (height_px - inner_height) // 4 * 2
     inner = _resized(still, inner_width, inner_height)
@@ -63,6 +60,14 @@ def fitted(still: Pixels, width_px: int, height_px: int, policy: str) -> Fitted:
     )
     box = (left, top, left + inner_width, top + inner_height)
     return Fitted(np.pad(inner, around, mode="symmetric"), box, scale)
+
+
+def scale_of(still_width: int, still_height: int, width_px: int, height_px: int, policy: str) -> float:
+    """Frame pixels per still pixel along an edge. Raises ValueError for a policy that is not crop or pad."""
+    across, down = width_px / still_width, height_px / still_height
+    if policy not in ("crop", "pad"):
+        raise ValueError(f"fit={policy!r}: allowed: crop, pad")
+    return max(across, down) if policy == "crop" else min(across, down)
 
 
 def fit_version(policy: str) -> str:
