@@ -47,6 +47,8 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"use_dynamic_cfg", "eta"},
         denoiser_billions=5.6,
         encoder_gib=T5_XXL_GIB,
+        classes=("CogVideoXPipeline",),
+        marks=(("transformer.patch_size_t", False), ("image_channels", True)),
     ),
     Family(
         name="cogvideox1.5-i2v",
@@ -64,6 +66,8 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"use_dynamic_cfg", "eta"},
         denoiser_billions=5.6,
         encoder_gib=T5_XXL_GIB,
+        classes=("CogVideoXPipeline",),
+        marks=(("transformer.patch_size_t", True), ("image_channels", True)),
     ),
     Family(
         name="ltx-video",
@@ -82,6 +86,7 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"guidance_rescale", "decode_timestep", "decode_noise_scale"},
         denoiser_billions=1.9,
         encoder_gib=T5_XXL_GIB,
+        classes=("LTXPipeline",),
     ),
     Family(
         name="ltx-2",
@@ -100,6 +105,7 @@ ROWS: tuple[Family, ...] = (
         options=TEXT
         | {"guidance_rescale", "stg_scale", "modality_scale", "motion_speed", "noise_scale", "image_crf"},
         denoiser_billions=18.9,
+        classes=("LTX2Pipeline",),
     ),
     Family(
         name="sana-video-i2v",
@@ -118,6 +124,7 @@ ROWS: tuple[Family, ...] = (
         arguments=(("use_resolution_binning", False),),
         options=TEXT,
         denoiser_billions=2,
+        classes=("SanaVideoPipeline",),
     ),
     Family(
         name="kandinsky5-i2v",

@@ -22,6 +22,7 @@ ROWS: tuple[Family, ...] = (
         dtypes=(("vae", "float32"), ("image_encoder", "float32")),
         denoiser_billions=16.4,
         encoder_gib=UMT5_XXL_GIB,
+        marks=(("transformer_2", False), ("expand_timesteps", False), ("image_channels", True)),
     ),
     Family(
         name="wan2.2-i2v-a14b",
@@ -40,6 +41,7 @@ ROWS: tuple[Family, ...] = (
         dtypes=(("vae", "float32"),),
         denoiser_billions=2 * 14.3,
         encoder_gib=UMT5_XXL_GIB,
+        marks=(("transformer_2", True), ("expand_timesteps", False), ("image_channels", True)),
     ),
     Family(
         name="wan2.2-ti2v-5b",
@@ -58,6 +60,8 @@ ROWS: tuple[Family, ...] = (
         dtypes=(("vae", "float32"),),
         denoiser_billions=5.0,
         encoder_gib=UMT5_XXL_GIB,
+        classes=("WanPipeline",),
+        marks=(("transformer_2", False), ("expand_timesteps", True)),
     ),
     Family(
         name="skyreels-v2-i2v",
