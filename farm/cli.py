@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from farm import __version__
-from farm.errors import BrokenFarm, FarmError, InputError, Interrupted, StoreError
+from farm.errors import BrokenFarm, FarmError, InputError, Interrupted, StoreError, TakeError
 
 DONE, SHORT, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -70,6 +70,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     job = read_job(options.job, options.set)
     plan = make_plan(job, options.job)
+    _warn(plan.warnings)
     found = estimate(plan, measured(job.output), output=redact(job.output))
     if options.json:
         _print_json(asdict(found))
@@ -118,27 +119,41 @@ def _score(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.table import Table
 
-    from farm.render.families import FAMILIES
+    from farm.models import listed, show_list
 
-    families = sorted(FAMILIES.values(), key=lambda family: family.name)
+    if options.action:
+        return _check_model(options)
+    if options.set:
+        raise InputError("--set: is for 'farm models check NAME'")
+    families = listed()
     if options.json:
-        _print_json({"models": [family.facts() for family in families]})
-        return DONE
-    table = Table("name", "fps", "frames", "size", "weights", "licence")
-    table.columns[0].no_wrap = True
-    for family in families:
-        size = "x".join(map(str, family.sizes[0])) if family.sizes else "any"
-        table.add_row(
-            family.name,
-            f"{float(family.fps):g}",
-            f"{family.frames}, {family.frame_rule}",
-            f"{size} only" if family.fixed_size else size,
-            f"{family.weights_gib:.0f} GiB" if family.weights_gib else "none",
-            family.licence,
-        )
-    Console().print(table)
+        _print_json({"models": families})
+    else:
+        show_list(Console(), families)
+    return DONE
+
+
+def _check_model(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from farm.clock import SystemClock
+    from farm.models import check, show_check
+    from farm.spec import model_of
+
+    if options.name is None:
+        raise InputError("models check: which model? give its name, such as previz or wan2.1-i2v")
+    try:
+        checked = check(model_of(options.name, options.set), SystemClock())
+    except TakeError as e:
+        return _fail(e, BROKEN)
+    _warn(checked.warnings)
+    if options.json:
+        _print_json(asdict(checked))
+    else:
+        show_check(Console(), checked)
     return DONE
 
 
@@ -195,7 +210,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--learned", metavar="DIR", type=Path, action="append", default=[],
                        help="a learned scorer that joins: a folder with a scorer.yaml; may be repeated")  # fmt: skip
 
-    _command(commands, "models", _models, "the models that a job can name")
+    models = _command(
+        commands, "models", _models, "the models that a job can name; 'models check NAME' tries one here"
+    )
+    models.add_argument("action", nargs="?", choices=("check",), metavar="check",
+                        help="loads one model and renders one small take of it")  # fmt: skip
+    models.add_argument("name", metavar="NAME", nargs="?", help="a model's name, as in a job")
+    models.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                        help="says more of the model, such as path=DIR, family=svd or dtype=bfloat16")  # fmt: skip
     return parser
 
 
@@ -234,6 +256,11 @@ def _number(text: str, low: float, high: float) -> float:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(f"warning: {' '.join(line.split())}", file=sys.stderr)
 
 
 def _fail(error: FarmError, code: int, advice: str = "") -> int:

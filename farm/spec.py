@@ -163,6 +163,14 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> Job:
     return job if job.name else job.model_copy(update={"name": path.stem})
 
 
+def model_of(name: str, overrides: Sequence[str] = ()) -> ModelSpec:
+    """One model by name, with "path=DIR" and the like applied; as it would stand in a job. Raises InputError."""
+    document: dict[Any, Any] = {"name": name}
+    for override in overrides:
+        _apply(document, override)
+    return validate(ModelSpec, document, where=f"models check {name}")
+
+
 def _apply(document: dict[Any, Any], override: str) -> None:
     place, equals, text = override.partition("=")
     keys = place.strip().split(".")

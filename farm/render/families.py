@@ -204,10 +204,9 @@ def _checkpoint(
         return None, None
     revision = spec.revision or (named.revision if named else "main")
     if named is None:
-        said = f"{said}: repo={repo}"
-        return Checkpoint.glance(Folder(look(repo, revision, said=said), said)), repo
+        return Checkpoint.glance(Folder(look(repo, revision, said=said), f"{said}: repo={repo}")), repo
     there = cached(repo, revision)
-    return (Checkpoint.glance(Folder(there, said)) if there else None), repo
+    return (Checkpoint.glance(Folder(there, f"{said}: repo={repo}")) if there else None), repo
 
 
 def _rates(family: Family, render: RenderSpec, where: str) -> tuple[Fraction, Fraction | None]:
