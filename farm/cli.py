@@ -210,6 +210,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--learned", metavar="DIR", type=Path, action="append", default=[],
                        help="a learned scorer that joins: a folder with a scorer.yaml; may be repeated")  # fmt: skip
 
+    _models_arguments(commands)
+    return parser
+
+
+def _models_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     models = _command(
         commands, "models", _models, "the models that a job can name; 'models check NAME' tries one here"
     )
@@ -218,7 +223,6 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("name", metavar="NAME", nargs="?", help="a model's name, as in a job")
     models.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
                         help="says more of the model, such as path=DIR, family=svd or dtype=bfloat16")  # fmt: skip
-    return parser
 
 
 def _command(

@@ -1,7 +1,8 @@
 """The rows of the image-to-video families that diffusers can load, Wan and Hunyuan apart (family_table_wan.py).
 
 Classes, arguments, steps and guidance are those of diffusers 0.42.1; the tests ask the installed one. Native sizes,
-rates and parameter counts are the publishers'. None of these checkpoints was ever loaded here. Licences are a note.
+rates and parameter counts are the publishers'. None of these checkpoints was ever loaded here. Where a
+licence is not named, its text is with the checkpoint.
 """
 
 from fractions import Fraction
@@ -14,7 +15,7 @@ ROWS: tuple[Family, ...] = (
         about="Stable Video Diffusion XT 1.0",
         pipeline="StableVideoDiffusionPipeline",
         repo="stabilityai/stable-video-diffusion-img2vid-xt",
-        licence="Stability AI Community",
+        licence="see the checkpoint",
         fps=Fraction(7),
         frames=25,
         frame_step=1,
@@ -35,7 +36,7 @@ ROWS: tuple[Family, ...] = (
         about="CogVideoX 5B I2V (1.0)",
         pipeline="CogVideoXImageToVideoPipeline",
         repo="THUDM/CogVideoX-5b-I2V",
-        licence="CogVideoX licence",
+        licence="see the checkpoint",
         fps=Fraction(8),
         frames=49,
         frame_step=8,
@@ -55,7 +56,7 @@ ROWS: tuple[Family, ...] = (
         about="CogVideoX 1.5 5B I2V",
         pipeline="CogVideoXImageToVideoPipeline",
         repo="THUDM/CogVideoX1.5-5B-I2V",
-        licence="CogVideoX licence",
+        licence="see the checkpoint",
         fps=Fraction(16),
         frames=81,
         frame_step=8,
@@ -74,7 +75,7 @@ ROWS: tuple[Family, ...] = (
         about="LTX-Video 2B (0.9)",
         pipeline="LTXImageToVideoPipeline",
         repo="Lightricks/LTX-Video",
-        licence="LTX-Video open weights licence",
+        licence="see the checkpoint",
         fps=Fraction(25),
         frames=161,
         frame_step=8,
@@ -93,7 +94,7 @@ ROWS: tuple[Family, ...] = (
         about="LTX-2; its audio is dropped",
         pipeline="LTX2ImageToVideoPipeline",
         repo="Lightricks/LTX-2",
-        licence="LTX-2 community licence",
+        licence="see the checkpoint",
         fps=Fraction(24),
         frames=121,
         frame_step=8,
@@ -147,7 +148,7 @@ ROWS: tuple[Family, ...] = (
         about="Cosmos 1.0 Diffusion 7B Video2World; its safety checker may refuse a prompt",
         pipeline="CosmosVideoToWorldPipeline",
         repo="nvidia/Cosmos-1.0-Diffusion-7B-Video2World",
-        licence="NVIDIA open model licence",
+        licence="see the checkpoint",
         fps=Fraction(30),
         frames=121,
         frame_step=8,
@@ -164,7 +165,7 @@ ROWS: tuple[Family, ...] = (
         about="Cosmos Predict2 2B Video2World; its safety checker may refuse a prompt",
         pipeline="Cosmos2VideoToWorldPipeline",
         repo="nvidia/Cosmos-Predict2-2B-Video2World",
-        licence="NVIDIA open model licence",
+        licence="see the checkpoint",
         fps=Fraction(16),
         frames=93,
         frame_step=4,

@@ -35,6 +35,14 @@ def test_the_pipeline_is_there_and_takes_what_the_row_says(row):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
+def test_what_a_row_reads_off_a_checkpoint_is_there_to_be_read(row):
+    assert all(issubclass(getattr(diffusers, name), diffusers.DiffusionPipeline) for name in row.classes)
+    said = inspect.signature(getattr(diffusers, row.pipeline).__init__).parameters
+    for mark, _ in row.marks:
+        assert mark == "image_channels" or mark in said or mark == "transformer.patch_size_t"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
 def test_steps_and_guidance_are_the_pipelines_own(row):
     takes = inspect.signature(getattr(diffusers, row.pipeline).__call__).parameters
     assert row.steps == takes["num_inference_steps"].default
