@@ -51,10 +51,10 @@ class ModelSpec(Document):
     __pydantic_extra__: dict[str, Scalar]
 
     name: str = Field(min_length=1, max_length=200)
-    path: str | None = None
-    repo: str | None = None
-    revision: str | None = None
-    family: str | None = None
+    path: str | None = Field(None, min_length=1)
+    repo: str | None = Field(None, min_length=1)
+    revision: str | None = Field(None, min_length=1)
+    family: str | None = Field(None, min_length=1)
     dtype: str | None = None
 
     @model_validator(mode="after")

@@ -48,9 +48,12 @@ def cached(repo: str, revision: str) -> Path | None:
 
 def _fetched(repo: str, revision: str, allowed: list[str], said: str, online: bool) -> Path:
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its HTTP library's, no OSError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
+        disable_progress_bars()  # nobody looks at a worker's; who sets the variable to 0 sees them
     try:
         folder = huggingface_hub.snapshot_download(
             repo,

@@ -21,7 +21,7 @@ from farm.ids import CONTENT
 INDEX = "model_index.json"
 # Files up to this size are read whole for the revision; of larger ones, so much at both ends.
 WHOLE_BYTES = 1 << 20
-_DEPTH = 3  # folders under a model's: text_encoder/1/model.safetensors would be the deepest known
+_DEPTH = 3  # parts of a name: text_encoder/parts/model.safetensors is deeper than any that is known
 _SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken")
 _VARIANT = re.compile(
     r"\.[^/]*\.safetensors$|\.index\.[^./]+\.json$"
@@ -63,7 +63,6 @@ class Folder:
     """A Place on this machine."""
 
     root: Path
-
     said: str
 
     def files(self) -> list[File]:
@@ -108,15 +107,18 @@ class Remote:
         with self.named():
             self.system.invalidate_cache()
             found: Mapping[str, Mapping[str, Any]] = self.system.find(self.root, detail=True)
-        if not found:
-            raise InputError(f"{self.said}: no such folder, or nothing in it")
-        before = len(self.system._strip_protocol(self.root).rstrip("/")) + 1
-        return _ordered(
-            [
-                File(path[before:], int(info.get("size") or 0), str(info.get("ETag") or "").strip('"'))
+            before = len(self.system._strip_protocol(self.root).rstrip("/")) + 1
+            files = [
+                File(path[before:], self._size(path, info), str(info.get("ETag") or "").strip('"'))
                 for path, info in found.items()
             ]
-        )
+        if not files:
+            raise InputError(f"{self.said}: no such folder, or nothing in it")
+        return _ordered(files)
+
+    def _size(self, path: str, info: Mapping[str, Any]) -> int:
+        # A web server's list of links has no sizes.
+        return int(self.system.size(path) if info.get("size") is None else info["size"])
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         with self.named():
@@ -159,7 +161,11 @@ def wanted(files: Sequence[File], index: Mapping[str, Any]) -> list[File]:
 
 def _is_wanted(name: str, parts: tuple[str, ...]) -> bool:
     folder, *rest = name.split("/")
-    if not rest or folder not in parts or any(part.startswith(".") or not part for part in rest):
+    if (
+        not 0 < len(rest) < _DEPTH
+        or folder not in parts
+        or any(part.startswith(".") or not part for part in rest)
+    ):
         return False
     return name.endswith(_SUFFIXES) and not _VARIANT.search(rest[-1])
 

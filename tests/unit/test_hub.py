@@ -64,7 +64,8 @@ def ask(cache, endpoint, what="fetch", env=None, **spec):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    assert "hf_secret" not in told.stdout
+    assert "hf_secret" not in told.stdout + told.stderr
+    assert "%|" not in told.stderr, "a progress bar"
     return json.loads(told.stdout)
 
 

@@ -127,6 +127,13 @@ def test_a_pipeline_in_no_table_is_driven_by_what_it_says(
     assert (first == again).all() and (first != other).any()
 
 
+def test_a_vae_of_single_images_takes_any_number_of_frames(unlisted):
+    model, family = found(unlisted("I2VGenXLPipeline"))
+    assert (family.frame_step, family.size_multiple, model.frames) == (1, 16, 16)
+    assert family.sizes == ((1280, 704), (704, 1280)) and family.guidance == 9.0
+    assert "16 frames, any number allowed" in family.guessed[0]
+
+
 def test_the_rules_of_a_guessed_family_are_kept_like_a_rows(unlisted):
     folder = unlisted("LTXConditionPipeline")
     for render_, spec, told in (

@@ -5,7 +5,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,10 +56,28 @@ def model_at(place):
     )
 
 
-@pytest.fixture(params=["file", "memory", "moto"])
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def website(source):
+    """The folder on a web server that lists it as links, the way Python's own does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(source))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=["file", "memory", "http", "moto"])
 def url(request, source, tmp_path, use_s3):
     if request.param == "file":
         return f"file://{source}"
+    if request.param == "http":
+        return request.getfixturevalue("website")
     if request.param == "memory":
         return put(source, f"memory://{uuid4().hex}/model")
     return put(source, f"{use_s3(request.getfixturevalue('moto'))}/models/ltx")
