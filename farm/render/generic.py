@@ -25,7 +25,7 @@ _NOT_OPTIONS = frozenset(
     {"guidance_scale", "fps", "frame_rate", "output_type", "return_dict", "num_videos_per_prompt", "eta"}
 )
 _RATES = ("fps", "frame_rate")
-_EVEN_PX = 16  # no pipeline takes finer sizes, whatever its VAE alone would
+_EVEN_PX = 16  # as fine as any row of the table goes, whatever a VAE alone would take
 _FRAMES, _RATE, _SIZE = 81, Fraction(24), (832, 480)  # where nothing is said: a few seconds, in a common size
 
 
@@ -34,12 +34,11 @@ def family_of(checkpoint: Checkpoint) -> Family:
     name = checkpoint.pipeline
     takes = _signature(checkpoint)
     shape = _Shape(checkpoint)
-    frames_argument = "num_frames" if "num_frames" in takes else "frames"
-    asked = takes[frames_argument].default or shape.frames or _FRAMES
+    asked = _number(takes, "num_frames") or _number(takes, "frames") or shape.frames or _FRAMES
     frames = (asked - 1) // shape.frame_step * shape.frame_step + 1 if shape.frame_step > 1 else asked
     rate_argument = next((rate for rate in _RATES if rate in takes), None)
-    told_rate = takes[rate_argument].default if rate_argument else None
-    rate = Fraction(told_rate).limit_denominator(1001) if isinstance(told_rate, int | float) else _RATE
+    told_rate = _number(takes, rate_argument) if rate_argument else None
+    rate = _RATE if told_rate is None else Fraction(told_rate).limit_denominator(1001)
     width, height = shape.rounded(_sides(takes) or shape.size or _SIZE)
     sizes = ((width, height),) if width == height else ((width, height), (height, width))
     return Family(
@@ -81,6 +80,10 @@ def _signature(checkpoint: Checkpoint) -> Mapping[str, inspect.Parameter]:
     if "num_frames" not in takes and "frames" not in takes:
         raise InputError(
             f"{said}: {name} is not told a number of frames; expected an image-to-video pipeline"
+        )
+    if not {"height", "width"} <= takes.keys():
+        raise InputError(
+            f"{said}: {name} cannot be told a size; expected a pipeline that takes height and width"
         )
     needs = [
         one.name

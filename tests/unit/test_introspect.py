@@ -15,7 +15,8 @@ from tiny_takes import render, still, task
 
 from farm.errors import InputError
 from farm.ids import sha256_hex
-from farm.render.families import FAMILIES, backend, chosen, family_of, warnings
+from farm.render.families import FAMILIES, backend, chosen, family_of, warnings, weights_bytes
+from farm.render.sources import fetched
 from farm.spec import ModelSpec, RenderSpec
 
 # diffusers 0.42.1 hands LTXConditionPipeline's scheduler a torch tensor, which numpy 2 warns of.
@@ -160,11 +161,21 @@ def test_a_rate_that_nothing_says_is_whatever_a_job_says(unlisted):
         ("AutoencoderKLWan", "AutoencoderKLWan is no pipeline of diffusers"),
         ("HunyuanVideoPipeline", "HunyuanVideoPipeline takes no image"),
         ("StableDiffusionImg2ImgPipeline", "is not told a number of frames"),
+        ("LTX2ConditionPipeline", "takes no image"),
     ],
 )
 def test_what_cannot_be_driven_is_refused(label, told, tiny, tmp_path):
     with pytest.raises(InputError, match=told):
         found(relabelled(tiny("ltx-video"), tmp_path / "m", _class_name=label))
+
+
+def test_the_weights_of_a_pipeline_in_no_table_are_known_once_they_are_here(unlisted, tmp_path, monkeypatch):
+    monkeypatch.setenv("FARM_CACHE", str(tmp_path))
+    folder = unlisted("ChronoEditPipeline")
+    model, _ = found(f"file://{folder}")
+    assert weights_bytes(model) is None
+    fetched(model)
+    assert weights_bytes(model) == sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
 
 def test_another_process_makes_the_same_backend_from_the_model_alone(unlisted):
