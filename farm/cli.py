@@ -6,7 +6,6 @@ the same command resumes.
 """
 
 import argparse
-import json
 import os
 import sys
 import traceback
@@ -15,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from farm import __version__
+from farm import __version__, actions
+from farm.actions import BAD_INPUT, BROKEN, DONE, INTERRUPTED, SHORT
 from farm.errors import BrokenFarm, FarmError, InputError, Interrupted, StoreError
 
-DONE, SHORT, BAD_INPUT, BROKEN, INTERRUPTED = 0, 1, 2, 3, 130
+__all__ = ["BAD_INPUT", "BROKEN", "DONE", "INTERRUPTED", "SHORT", "call", "main"]
 
 
 def main() -> NoReturn:
@@ -45,117 +45,6 @@ def call(arguments: Sequence[str]) -> int:
     return code
 
 
-def _run(options: argparse.Namespace) -> int:
-    from farm.run import run_job
-    from farm.spec import read_job
-
-    job = read_job(options.job, options.set)
-    address = options.address or os.environ.get("RAY_ADDRESS") or None
-    if options.address and options.pool == "inline":
-        raise InputError("--address: the inline pool has no cluster; leave out --pool inline")
-    clean = run_job(job, options.job, pool=options.pool, address=address, as_json=options.json)
-    return DONE if clean else SHORT
-
-
-def _plan(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from rich.console import Console
-
-    from farm.plan.estimate import estimate
-    from farm.plan.planning import make_plan
-    from farm.plan.timings import measured
-    from farm.redact import redact
-    from farm.report.plan_table import show
-    from farm.spec import read_job
-
-    job = read_job(options.job, options.set)
-    plan = make_plan(job, options.job)
-    found = estimate(plan, measured(job.output), output=redact(job.output))
-    if options.json:
-        _print_json(asdict(found))
-    else:
-        show(Console(), found)
-    return DONE
-
-
-def _status(options: argparse.Namespace) -> int:
-    from farm.run import show_status
-
-    show_status(options.run, as_json=options.json)
-    return DONE
-
-
-def _replay(options: argparse.Namespace) -> int:
-    from farm.replay import replay
-    from farm.report.console import Terminal
-    from farm.report.replay_table import show
-
-    found = replay(options.run, options.take, options.clip)
-    if options.json:
-        _print_json(found.as_json())
-    else:
-        show(Terminal(), found.as_json())
-    return SHORT if found.verdict == "different" else DONE
-
-
-def _score(options: argparse.Namespace) -> int:
-    from fractions import Fraction
-
-    from rich.console import Console
-
-    from farm.clips import cut, judge
-    from farm.report.clips_table import show
-    from farm.score import panel
-
-    if options.character and options.faces is False:
-        raise InputError("--character: without faces nothing is compared with it; leave out --no-faces")
-    # Who shows a character asks for faces.
-    faces = True if options.character else options.faces
-    scoring = panel.resolve(options.accept, faces, options.learned)
-    judged = judge(
-        options.clips,
-        panel.scorer(scoring),
-        still=options.still,
-        character=options.character,
-        seconds=options.seconds,
-        accept=options.accept,
-        frame_rate=Fraction(options.fps).limit_denominator(1001),
-    )
-    written = cut(judged, options.cut) if options.cut else []
-    if options.json:
-        _print_json({"clips": [one.as_json() for one in judged]})
-    else:
-        show(Console(), [one.as_json() for one in judged], written)
-    return DONE
-
-
-def _models(options: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    from farm.render.families import FAMILIES
-
-    families = sorted(FAMILIES.values(), key=lambda family: family.name)
-    if options.json:
-        _print_json({"models": [family.facts() for family in families]})
-        return DONE
-    table = Table("name", "fps", "frames", "size", "weights", "licence")
-    table.columns[0].no_wrap = True
-    for family in families:
-        size = "x".join(map(str, family.sizes[0])) if family.sizes else "any"
-        table.add_row(
-            family.name,
-            f"{float(family.fps):g}",
-            f"{family.frames}, {family.frame_rule}",
-            f"{size} only" if family.fixed_size else size,
-            f"{family.weights_gib:.0f} GiB" if family.weights_gib else "none",
-            family.licence,
-        )
-    Console().print(table)
-    return DONE
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="farm",
@@ -167,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = _command(
-        commands, "run", _run, "render, score, trim, store and circle a job's takes; resumes what is begun"
+        commands,
+        "run",
+        actions.run,
+        "render, score, trim, store and circle a job's takes; resumes what is begun",
     )
     _job_arguments(run)
     run.add_argument(
@@ -176,15 +68,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--pool", choices=("ray", "inline"), default="ray",
                      help="inline: one worker in this process, without Ray; same results")  # fmt: skip
 
-    plan = _command(commands, "plan", _plan, "what a job would render; renders nothing")
+    plan = _command(commands, "plan", actions.plan, "what a job would render; renders nothing")
     _job_arguments(plan)
 
-    status = _command(commands, "status", _status, "how a run stands, read from its output alone")
+    status = _command(commands, "status", actions.status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
     _replay_command(commands)
 
     score = _command(
-        commands, "score", _score, "judges, ranks and cuts clips of any origin like the farm's own takes"
+        commands,
+        "score",
+        actions.score,
+        "judges, ranks and cuts clips of any origin like the farm's own takes",
     )
     score.add_argument("clips", metavar="CLIP", nargs="+", help="a video file, or a folder of frames")
     score.add_argument(
@@ -210,8 +105,22 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--learned", metavar="DIR", type=Path, action="append", default=[],
                        help="a learned scorer that joins: a folder with a scorer.yaml; may be repeated")  # fmt: skip
 
-    _command(commands, "models", _models, "the models that a job can name")
+    _models_arguments(commands)
     return parser
+
+
+def _models_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    models = _command(
+        commands,
+        "models",
+        actions.models,
+        "the models that a job can name; 'models check NAME' tries one here",
+    )
+    models.add_argument("action", nargs="?", choices=("check",), metavar="check",
+                        help="loads one model and renders one small take of it")  # fmt: skip
+    models.add_argument("name", metavar="NAME", nargs="?", help="a model's name, as in a job")
+    models.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
+                        help="says more of the model, such as path=DIR, family=svd or dtype=bfloat16")  # fmt: skip
 
 
 def _command(
@@ -225,7 +134,7 @@ def _command(
 
 def _replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     replay = _command(
-        commands, "replay", _replay, "renders a take again and compares it with the stored clip"
+        commands, "replay", actions.replay, "renders a take again and compares it with the stored clip"
     )
     replay.add_argument("run", metavar="RUN", help="the output URL of a run")
     replay.add_argument("take", metavar="TAKE", help="a take's id, or its first digits: four or more")
@@ -254,10 +163,6 @@ def _number(text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a number from {low:g} to {high:g}")
     return value
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _fail(error: FarmError, code: int, advice: str = "") -> int:

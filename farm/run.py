@@ -42,6 +42,7 @@ from farm.spec import Job
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import Manifest, takes_schema
+from farm.values import Model
 from farm.worker import Worker
 
 # What decides which takes there are and what becomes of them: fixed for the life of a run.
@@ -56,6 +57,8 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
     console = Terminal(stderr=as_json)
     clock = SystemClock()
     plan = make_plan(job, job_path)
+    for line in plan.warnings:
+        console.print(Text(f"warning: {line}"), soft_wrap=True)
     if pool != "inline" and job.output.startswith("memory:"):
         raise InputError(f"{job_path}: output={job.output}: lives in one process only; use --pool inline")
     blobs = Blobs.open(job.output)
@@ -113,8 +116,13 @@ def describe(plan: Plan) -> dict[str, object]:
         "output": redact(plan.job.output),
         "score": panel.described(plan.scoring),
         "motions": [asdict(motion) for motion in plan.grid.motions],
-        "models": json.loads(canonical(plan.grid.models)),
+        "models": [_shown(model) for model in plan.grid.models],
     }
+
+
+def _shown(model: Model) -> dict[str, object]:
+    plain: dict[str, object] = json.loads(canonical(model))
+    return plain | {"path": redact(model.path)} if model.path else plain
 
 
 def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) -> bool:

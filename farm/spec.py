@@ -51,10 +51,10 @@ class ModelSpec(Document):
     __pydantic_extra__: dict[str, Scalar]
 
     name: str = Field(min_length=1, max_length=200)
-    path: str | None = None
-    repo: str | None = None
-    revision: str | None = None
-    family: str | None = None
+    path: str | None = Field(None, min_length=1)
+    repo: str | None = Field(None, min_length=1)
+    revision: str | None = Field(None, min_length=1)
+    family: str | None = Field(None, min_length=1)
     dtype: str | None = None
 
     @model_validator(mode="after")
@@ -161,6 +161,14 @@ def read_job(path: Path, overrides: Sequence[str] = ()) -> Job:
         _apply(document, override)
     job = validate(Job, document, where=str(path))
     return job if job.name else job.model_copy(update={"name": path.stem})
+
+
+def model_of(name: str, overrides: Sequence[str] = ()) -> ModelSpec:
+    """One model by name, with "path=DIR" and the like applied; as it would stand in a job. Raises InputError."""
+    document: dict[Any, Any] = {"name": name}
+    for override in overrides:
+        _apply(document, override)
+    return validate(ModelSpec, document, where=f"models check {name}")
 
 
 def _apply(document: dict[Any, Any], override: str) -> None:

@@ -12,7 +12,7 @@ from farm.catalog.motions import load_motions
 from farm.catalog.sources import Catalog, open_catalog
 from farm.errors import InputError
 from farm.plan.grid import Grid
-from farm.render.families import FAMILIES, resolve
+from farm.render.families import chosen, warnings
 from farm.score import panel
 from farm.spec import Job
 from farm.store.rows import takes_schema
@@ -31,12 +31,15 @@ class Plan:
     extra: pa.Schema  # the catalog's extra columns, which are carried to the manifest
     gpus_per_worker: float
     scoring: Scoring
+    warnings: tuple[str, ...] = ()  # what a person should know before the run, one line each
 
 
 def make_plan(job: Job, job_path: Path) -> Plan:
     """Raises InputError for motions, models, scorers or a catalog that cannot be used."""
     where = str(job_path)
-    models = tuple(resolve(spec, job.render, where=where, base=job_path.parent) for spec in job.model_specs())
+    specs = job.model_specs()
+    resolved = [chosen(spec, job.render, where=where, base=job_path.parent) for spec in specs]
+    models = tuple(model for model, _ in resolved)
     names = [model.name for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -48,5 +51,6 @@ def make_plan(job: Job, job_path: Path) -> Plan:
     scoring = panel.resolve(job.score.accept, job.score.faces, folders)
     gpus = job.workers.gpus
     if gpus is None:
-        gpus = max(FAMILIES[model.family].gpus for model in models)
-    return Plan(job, catalog, grid, catalog.extra_columns, gpus, scoring)
+        gpus = max(family.gpus for _, family in resolved)
+    told = tuple(line for model, family in resolved for line in warnings(model, family))
+    return Plan(job, catalog, grid, catalog.extra_columns, gpus, scoring, told)

@@ -1,82 +1,108 @@
-"""A folder with a model in it: what can be said of it without loading it, and refused.
+"""What can be said of a model's files without loading them, and refused.
 
-Invariant: only small JSON files and the ends of large ones are read; nothing in the folder is ever executed.
+Invariant: only small JSON files and the ends of large ones are read; nothing of the model is ever executed.
 """
 
-import hashlib
-import json
-import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from farm.errors import InputError
-from farm.render.family import Family
+from farm.render.listing import INDEX, File, Folder, Place, components, digest, read_json, wanted
 
-_WHOLE_BYTES = (
-    1 << 20
-)  # files up to this size are read whole for the revision; of larger ones, so much at both ends
-_WEIGHTS = {".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5"}
+_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5"}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`revision` is a digest of the folder; `sizes` (width, height) what its denoiser is bound to, where it is."""
+    """`index` is model_index.json, `configs` each component's config.json. `revision` is the files' digest, where
+    all of them are there to be digested."""
 
-    folder: Path
-    revision: str
-    sizes: tuple[tuple[int, int], ...] | None
+    said: str
+    index: Mapping[str, Any]
+    configs: Mapping[str, Mapping[str, Any]]
+    revision: str | None = None
 
     @classmethod
-    def read(cls, folder: Path, family: Family, *, said: str) -> "Checkpoint":
-        """Raises InputError, starting with `said`, for a folder that diffusers could not load as this family."""
-        if not folder.is_dir():
-            raise InputError(f"{said}: there is no such folder")
-        index = _json(folder / "model_index.json", said)
-        if "_class_name" not in index:
-            raise InputError(f"{said}: model_index.json names no pipeline; expected a diffusers model")
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        names = [path for path in files if path.suffix in _WEIGHTS]
-        if names and not any(path.suffix == ".safetensors" for path in files):
-            raise InputError(
-                f"{said}: {names[0].name}: only safetensors weights are loaded; convert them first"
-            )
-        return cls(folder, _digest(folder, files), _sizes(folder, family, said))
+    def read(cls, place: Place) -> "Checkpoint":
+        """Raises InputError for what diffusers could not load from here, or only by running its code."""
+        files = place.files()
+        index = _index(place, files)
+        chosen = wanted(files, index)
+        pickled = [file for file in files if PurePosixPath(file.name).suffix in _PICKLES]
+        if pickled and not any(file.name.endswith(".safetensors") for file in chosen):
+            name = PurePosixPath(pickled[0].name).name
+            raise InputError(f"{place.said}: {name}: only safetensors weights are loaded; convert them first")
+        return cls(place.said, index, _configs(place, files, index), digest(place, chosen))
+
+    @classmethod
+    def glance(cls, place: Place) -> "Checkpoint":
+        """Its index and configs alone, where weights need not be. Raises InputError."""
+        files = place.files()
+        index = _index(place, files)
+        return cls(place.said, index, _configs(place, files, index))
+
+    @property
+    def pipeline(self) -> str:
+        return str(self.index["_class_name"])
+
+    @property
+    def bound_size(self) -> tuple[int, int] | None:
+        """(width, height) of a CogVideoX 1.0: it has learned positions, and takes the size it was made with only."""
+        transformer, vae = self.configs.get("transformer", {}), self.configs.get("vae", {})
+        if not {"sample_width", "sample_height"} <= transformer.keys():
+            return None
+        factor = 2 ** (len(vae.get("block_out_channels", (0,) * 4)) - 1)
+        return transformer["sample_width"] * factor, transformer["sample_height"] * factor
 
 
-def _json(path: Path, said: str) -> dict[str, Any]:
+def weights_bytes(folder: Path) -> int | None:
+    """Bytes of the safetensors that are loaded from a folder; None where it holds no model, or not all of it."""
+    place = Folder(folder, str(folder))
     try:
-        read = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{said}: no {path.name} in it; expected a diffusers model") from None
-    except (OSError, ValueError) as e:
-        raise InputError(f"{said}: {path.name} cannot be read: {e}") from e
-    if not isinstance(read, dict):
-        raise InputError(f"{said}: {path.name} is not a mapping; expected a diffusers model")
-    return read
-
-
-def _digest(folder: Path, files: list[Path]) -> str:
-    """Twelve digits from names, sizes and content; of large files, from the first and the last megabyte only."""
-    digest = hashlib.sha256()
-    for path in files:
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_WHOLE_BYTES))
-            if size > _WHOLE_BYTES:
-                file.seek(-min(_WHOLE_BYTES, size - _WHOLE_BYTES), os.SEEK_END)
-                digest.update(file.read())
-    return f"local-{digest.hexdigest()[:12]}"
-
-
-def _sizes(folder: Path, family: Family, said: str) -> tuple[tuple[int, int], ...] | None:
-    """CogVideoX 1.0 has learned positions: its transformer takes the latent size it was made with, no other."""
-    config = folder / "transformer" / "config.json"
-    if not family.fixed_size or not config.is_file():
+        files = place.files()
+        index = _index(place, files)
+        chosen = wanted(files, index)
+        whole = _is_whole(place, chosen, index)
+    except InputError:
         return None
-    transformer, vae = _json(config, said), _json(folder / "vae" / "config.json", said)
-    if "sample_width" not in transformer:
-        return None
-    factor = 2 ** (len(vae.get("block_out_channels", (0,) * 4)) - 1)
-    return ((transformer["sample_width"] * factor, transformer["sample_height"] * factor),)
+    return sum(file.size for file in chosen if file.name.endswith(".safetensors")) if whole else None
+
+
+def _is_whole(place: Place, files: Sequence[File], index: Mapping[str, Any]) -> bool:
+    """Whether each component that has a config.json has its weights, all shards of them."""
+    names = {file.name for file in files}
+    shards = [name for name in names if name.endswith(".safetensors.index.json")]
+    for name in shards:
+        folder = name.rpartition("/")[0]
+        if any(f"{folder}/{shard}" not in names for shard in read_json(place, name)["weight_map"].values()):
+            return False
+    return all(
+        any(name.startswith(f"{part}/") and name.endswith(".safetensors") for name in names)
+        if f"{part}/config.json" in names
+        else any(name.startswith(f"{part}/") for name in names)
+        for part in components(index)
+    )
+
+
+def _index(place: Place, files: Sequence[File]) -> dict[str, Any]:
+    if not any(file.name == INDEX for file in files):
+        raise InputError(f"{place.said}: no {INDEX} in it; expected a diffusers model")
+    index = read_json(place, INDEX)
+    if "_class_name" not in index:
+        raise InputError(f"{place.said}: {INDEX} names no pipeline; expected a diffusers model")
+    if not isinstance(index["_class_name"], str):
+        raise InputError(
+            f"{place.said}: its pipeline is code of its own, which is never run; expected one of diffusers' pipelines"
+        )
+    return index
+
+
+def _configs(place: Place, files: Sequence[File], index: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    names = {file.name for file in files}
+    return {
+        part: read_json(place, f"{part}/config.json")
+        for part in components(index)
+        if f"{part}/config.json" in names
+    }

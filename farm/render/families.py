@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
+from farm.catalog.naming import is_url
 from farm.documents import unknown
 from farm.errors import InputError
-from farm.render import family_table, family_table_wan
+from farm.redact import redact
+from farm.render import family_table, family_table_wan, sources
 from farm.render.backend import Backend
 from farm.render.checkpoint import Checkpoint
+from farm.render.checkpoint import weights_bytes as checkpoint_bytes
 from farm.render.family import Family
+from farm.render.hub import cached, follows_publisher, look
+from farm.render.introspect import recognised, strangeness
+from farm.render.listing import Folder, Remote
 from farm.render.settings import HOSTING, PIXELS
 from farm.spec import ModelSpec, RenderSpec
 from farm.values import Model, Scalar
@@ -21,6 +27,8 @@ from farm.values import Model, Scalar
 _PLACES = frozenset({"path", "repo", "revision"})
 _SETTINGS: Mapping[str, tuple[Scalar, ...]] = {**PIXELS, **HOSTING}
 _MIN_EDGE_PX = 16
+# How far from a family's own rate interpolation is allowed to go, and the fastest clip there is (farm/spec.py).
+_SLOWEST, _FASTEST, _MAX_FPS = Fraction(1, 4), 8, 120
 
 
 def _previz(model: Model, family: Family) -> Backend:
@@ -49,50 +57,112 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def resolve(spec: ModelSpec, render: RenderSpec, *, where: str, base: Path = Path()) -> Model:
-    """The model that a job asks for, with every default of its family put in.
+    """The model that a job asks for; see `chosen`."""
+    return chosen(spec, render, where=where, base=base)[0]
 
-    A relative `path` is looked for in the working directory, then in `base`. Raises InputError for an unknown model
-    or family, for what the family does not take, and for a folder that holds no such model.
+
+def chosen(spec: ModelSpec, render: RenderSpec, *, where: str, base: Path = Path()) -> tuple[Model, Family]:
+    """The model that a job asks for, with every default of its family put in, and that family.
+
+    A relative `path` is looked for in the working directory, then in `base`. Where no family is named, it is read off
+    the checkpoint. Raises InputError for an unknown model or family, for what the family does not take, and for a
+    place that holds no such model.
     """
-    family = _family(spec, where)
-    _check_options(family, spec, where)
+    named = _named(spec, where)
+    if named:
+        _check_options(named, spec, where)
+    checkpoint, path = _checkpoint(named, spec, where, base)
+    family = named or _recognised(checkpoint, spec, where)
+    if named is None:
+        _check_options(family, spec, where)
+    elif checkpoint and (why := strangeness(checkpoint, named)):
+        fits = recognised(checkpoint, FAMILIES.values())
+        hint = f"leave the family out, or give family: {fits.name}" if fits else "leave the family out"
+        raise InputError(f"{checkpoint.said}: {why}, which is not {named.name}; {hint}")
     for key, asked, own in (
         ("steps", render.steps, family.steps),
         ("guidance", render.guidance, family.guidance),
     ):
         if asked is not None and own is None:
             raise InputError(f"{where}: render.{key}={asked}: {family.name} has no {key}; leave it out")
-    checkpoint = _checkpoint(family, spec, where, base)
     options = spec.options()
-    fps = _fps(family, render, where)
-    return Model(
+    fps, rendered_fps = _rates(family, render, where)
+    content = checkpoint.revision if checkpoint else None
+    model = Model(
         name=spec.name,
         family=family.name,
-        revision=spec.revision or (checkpoint.revision if checkpoint else family.revision),
-        frames=_frames(family, render, fps, where),
+        revision=content or spec.revision or family.revision,
+        frames=_frames(family, render, rendered_fps or fps, where),
         fps=fps,
         size=_size(family, checkpoint, render.size, where),
         steps=render.steps or family.steps,
         guidance=render.guidance if render.guidance is not None else family.guidance,
-        path=str(checkpoint.folder) if checkpoint else spec.repo or family.repo,
+        path=path,
         options=_sorted({key: value for key, value in options.items() if key not in HOSTING}),
         fit=render.fit,
+        rendered_fps=rendered_fps,
         hosting=_sorted({key: value for key, value in options.items() if key in HOSTING}),
     )
+    return model, family
 
 
 def backend(model: Model) -> Backend:
-    """A backend for a resolved model, not loaded yet."""
-    family = FAMILIES[model.family]
+    """A backend for a resolved model, not loaded yet. Raises InputError for a generic one that is not to be seen."""
+    family = family_of(model)
     return family.make(model, family)
 
 
-def _family(spec: ModelSpec, where: str) -> Family:
+def family_of(model: Model) -> Family:
+    """The family of a resolved model; a generic one is built anew from its class and its small configs."""
+    return FAMILIES[model.family] if model.family in FAMILIES else _generic(sources.glance(model))
+
+
+def weights_bytes(model: Model) -> int | None:
+    """Bytes of the weights: of the files where they are on this machine, else by the family's row; None: unknown."""
+    folder = sources.held(model)
+    if folder is not None:
+        return checkpoint_bytes(folder)
+    gib = FAMILIES[model.family].weights_gib if model.family in FAMILIES else None
+    return None if gib is None else round(gib * 2**30)
+
+
+def warnings(model: Model, family: Family) -> tuple[str, ...]:
+    """What a person should know of a resolved model before a run, one line each."""
+    told = []
+    if family.guessed:
+        told.append(
+            f"{model.name}: {family.pipeline} is in no table of this farm; guessed: {'; '.join(family.guessed)}"
+        )
+    from_hub = model.path is not None and not is_url(model.path) and not sources.is_folder(model.path)
+    if from_hub and follows_publisher(model.revision):
+        told.append(
+            f"{model.name}: revision {model.revision} follows the publisher; name a commit as its revision for a run "
+            "that must stay the same"
+        )
+    return tuple(told)
+
+
+def _generic(checkpoint: Checkpoint) -> Family:
+    from farm.render import generic  # torch and diffusers: seconds
+
+    return generic.family_of(checkpoint)
+
+
+def _named(spec: ModelSpec, where: str) -> Family | None:
+    """The family that a model names; None where it names none, and one is to be read off its checkpoint."""
     name = spec.family or spec.name
-    if name not in FAMILIES:
-        what = "family" if spec.family else "model"
-        raise InputError(f"{where}: models: unknown {what} {name!r}; {unknown(name, sorted(FAMILIES))}")
-    return FAMILIES[name]
+    if name in FAMILIES:
+        return FAMILIES[name]
+    if spec.family is None and (spec.path or spec.repo):
+        return None
+    what = "family" if spec.family else "model"
+    raise InputError(f"{where}: models: unknown {what} {name!r}; {unknown(name, sorted(FAMILIES))}")
+
+
+def _recognised(checkpoint: Checkpoint | None, spec: ModelSpec, where: str) -> Family:
+    if checkpoint is None:
+        raise InputError(f"{where}: models: {spec.name}: no family; {unknown('', sorted(FAMILIES))}")
+    return recognised(checkpoint, FAMILIES.values()) or _generic(checkpoint)
 
 
 def _check_options(family: Family, spec: ModelSpec, where: str) -> None:
@@ -110,29 +180,49 @@ def _check_options(family: Family, spec: ModelSpec, where: str) -> None:
             raise InputError(f"{said}: expected {', '.join(map(str, _SETTINGS[key]))}")
     if spec.path is not None and spec.revision is not None:
         raise InputError(
-            f"{where}: models: {spec.name}: revision={spec.revision!r}: a folder has none but its content; leave it out"
+            f"{where}: models: {spec.name}: revision={spec.revision!r}: files have none but their content; leave it out"
         )
 
 
-def _checkpoint(family: Family, spec: ModelSpec, where: str, base: Path) -> Checkpoint | None:
-    if spec.path is None:
-        if family.pipeline and not spec.repo and not family.repo:
-            raise InputError(
-                f"{where}: models: {spec.name}: {family.name} has no checkpoint of its own; give a path"
-            )
-        return None
-    here = Path(spec.path).expanduser()
-    folder = here if here.is_absolute() or here.is_dir() else base / here
-    return Checkpoint.read(folder.resolve(), family, said=f"{where}: models: {spec.name}: path={spec.path}")
+def _checkpoint(
+    named: Family | None, spec: ModelSpec, where: str, base: Path
+) -> tuple[Checkpoint | None, str | None]:
+    """What is known of the weights, and the path that a resolved model has. Nothing is known of weights on the hub
+    that are not here yet, but for those whose family must be read off them. Raises InputError."""
+    said = f"{where}: models: {spec.name}"
+    if spec.path is not None:
+        said = f"{said}: path={redact(spec.path)}"
+        if is_url(spec.path):
+            return Checkpoint.read(Remote(spec.path, said)), spec.path
+        here = Path(spec.path).expanduser()
+        folder = (here if here.is_absolute() or here.is_dir() else base / here).resolve()
+        return Checkpoint.read(Folder(folder, said)), str(folder)
+    repo = spec.repo or (named.repo if named else None)
+    if repo is None:
+        if named and named.pipeline:
+            raise InputError(f"{said}: {named.name} has no checkpoint of its own; give a path")
+        return None, None
+    revision = spec.revision or (named.revision if named else "main")
+    if named is None:
+        return Checkpoint.glance(Folder(look(repo, revision, said=said), f"{said}: repo={repo}")), repo
+    there = cached(repo, revision)
+    return (Checkpoint.glance(Folder(there, f"{said}: repo={repo}")) if there else None), repo
 
 
-def _fps(family: Family, render: RenderSpec, where: str) -> Fraction:
-    if render.fps is None or family.pipeline is None or family.rate_argument or render.fps == family.fps:
-        return render.fps or family.fps
-    raise InputError(
-        f"{where}: render.fps={float(render.fps):g}: {family.name} gives {float(family.fps):g} frames per second "
-        "and cannot be told another rate; leave it out"
-    )
+def _rates(family: Family, render: RenderSpec, where: str) -> tuple[Fraction, Fraction | None]:
+    """(the clip's rate, the rate that is rendered where the clip's is reached by interpolation)."""
+    asked = render.fps
+    if asked is None or asked == family.fps:
+        return family.fps, None
+    if family.pipeline is None or family.rate_argument or family.rate_guessed:
+        return asked, None
+    slowest, fastest = family.fps * _SLOWEST, min(family.fps * _FASTEST, Fraction(_MAX_FPS))
+    if not slowest <= asked <= fastest:
+        raise InputError(
+            f"{where}: render.fps={float(asked):g}: {family.name} gives {float(family.fps):g} frames per second, from "
+            f"which {float(slowest):g} to {float(fastest):g} can be interpolated"
+        )
+    return asked, family.fps
 
 
 def _frames(family: Family, render: RenderSpec, fps: Fraction, where: str) -> int:
@@ -167,7 +257,8 @@ def _size(family: Family, checkpoint: Checkpoint | None, size: str, where: str) 
 
 def _fixed_size(family: Family, checkpoint: Checkpoint | None, size: str, where: str) -> str:
     """A family that renders one size may be told that size, which then also enlarges smaller stills."""
-    own = (checkpoint.sizes if checkpoint else None) or family.sizes
+    bound = checkpoint.bound_size if checkpoint else None
+    own = (bound,) if bound else family.sizes
     known = ["x".join(map(str, one)) for one in own]
     if size == "native" or size in known:
         return size

@@ -40,6 +40,12 @@ class Family:
     repo, revision, dtype and device: all of them are arguments of the pipeline's call. `arguments` are always passed
     unless an option says otherwise. `section_frames`: the pipeline renders section by section; asked for that many
     frames, it gives `frame_step`. `dtypes`: components that keep more precision than bfloat16 on a GPU.
+
+    A checkpoint is of this family when its index names `pipeline` or one of `classes` (the same weights are published
+    under text-to-video names), and says yes and no as in `marks`: entries of model_index.json (`transformer_2`) and of
+    a component's config (`transformer.patch_size_t`). `image_channels` is the one mark that is computed: the denoiser
+    takes more channels than it gives, for the still. `guessed`: of a family that is in no table, what is not known of
+    it, in words; `rate_guessed`: its `fps` is among that.
     """
 
     name: str
@@ -67,6 +73,10 @@ class Family:
     dtypes: tuple[tuple[str, str], ...] = ()
     denoiser_billions: float | None = None
     encoder_gib: float | None = None
+    classes: tuple[str, ...] = ()
+    marks: tuple[tuple[str, bool], ...] = ()
+    guessed: tuple[str, ...] = ()
+    rate_guessed: bool = False
 
     @property
     def weights_gib(self) -> float | None:
@@ -111,4 +121,7 @@ class Family:
             "weights_gib": None if self.weights_gib is None else round(self.weights_gib, 1),
             "weights_basis": self.weights_basis,
             "options": sorted(self.options),
+            # What the components are held in on a GPU; a CPU holds all of them in float32.
+            "dtypes": {"default": "bfloat16"} | dict(self.dtypes) if self.pipeline else {},
+            "checkpoints_of": [self.pipeline, *self.classes] if self.pipeline else [],
         }

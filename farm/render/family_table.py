@@ -1,7 +1,8 @@
 """The rows of the image-to-video families that diffusers can load, Wan and Hunyuan apart (family_table_wan.py).
 
 Classes, arguments, steps and guidance are those of diffusers 0.42.1; the tests ask the installed one. Native sizes,
-rates and parameter counts are the publishers'. None of these checkpoints was ever loaded here. Licences are a note.
+rates and parameter counts are the publishers'. None of these checkpoints was ever loaded here. Where a
+licence is not named, its text is with the checkpoint.
 """
 
 from fractions import Fraction
@@ -14,7 +15,7 @@ ROWS: tuple[Family, ...] = (
         about="Stable Video Diffusion XT 1.0",
         pipeline="StableVideoDiffusionPipeline",
         repo="stabilityai/stable-video-diffusion-img2vid-xt",
-        licence="Stability AI Community",
+        licence="see the checkpoint",
         fps=Fraction(7),
         frames=25,
         frame_step=1,
@@ -35,7 +36,7 @@ ROWS: tuple[Family, ...] = (
         about="CogVideoX 5B I2V (1.0)",
         pipeline="CogVideoXImageToVideoPipeline",
         repo="THUDM/CogVideoX-5b-I2V",
-        licence="CogVideoX licence",
+        licence="see the checkpoint",
         fps=Fraction(8),
         frames=49,
         frame_step=8,
@@ -47,13 +48,15 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"use_dynamic_cfg", "eta"},
         denoiser_billions=5.6,
         encoder_gib=T5_XXL_GIB,
+        classes=("CogVideoXPipeline",),
+        marks=(("transformer.patch_size_t", False), ("image_channels", True)),
     ),
     Family(
         name="cogvideox1.5-i2v",
         about="CogVideoX 1.5 5B I2V",
         pipeline="CogVideoXImageToVideoPipeline",
         repo="THUDM/CogVideoX1.5-5B-I2V",
-        licence="CogVideoX licence",
+        licence="see the checkpoint",
         fps=Fraction(16),
         frames=81,
         frame_step=8,
@@ -64,13 +67,15 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"use_dynamic_cfg", "eta"},
         denoiser_billions=5.6,
         encoder_gib=T5_XXL_GIB,
+        classes=("CogVideoXPipeline",),
+        marks=(("transformer.patch_size_t", True), ("image_channels", True)),
     ),
     Family(
         name="ltx-video",
         about="LTX-Video 2B (0.9)",
         pipeline="LTXImageToVideoPipeline",
         repo="Lightricks/LTX-Video",
-        licence="LTX-Video open weights licence",
+        licence="see the checkpoint",
         fps=Fraction(25),
         frames=161,
         frame_step=8,
@@ -82,13 +87,14 @@ ROWS: tuple[Family, ...] = (
         options=TEXT | {"guidance_rescale", "decode_timestep", "decode_noise_scale"},
         denoiser_billions=1.9,
         encoder_gib=T5_XXL_GIB,
+        classes=("LTXPipeline",),
     ),
     Family(
         name="ltx-2",
         about="LTX-2; its audio is dropped",
         pipeline="LTX2ImageToVideoPipeline",
         repo="Lightricks/LTX-2",
-        licence="LTX-2 community licence",
+        licence="see the checkpoint",
         fps=Fraction(24),
         frames=121,
         frame_step=8,
@@ -100,6 +106,7 @@ ROWS: tuple[Family, ...] = (
         options=TEXT
         | {"guidance_rescale", "stg_scale", "modality_scale", "motion_speed", "noise_scale", "image_crf"},
         denoiser_billions=18.9,
+        classes=("LTX2Pipeline",),
     ),
     Family(
         name="sana-video-i2v",
@@ -118,6 +125,7 @@ ROWS: tuple[Family, ...] = (
         arguments=(("use_resolution_binning", False),),
         options=TEXT,
         denoiser_billions=2,
+        classes=("SanaVideoPipeline",),
     ),
     Family(
         name="kandinsky5-i2v",
@@ -140,7 +148,7 @@ ROWS: tuple[Family, ...] = (
         about="Cosmos 1.0 Diffusion 7B Video2World; its safety checker may refuse a prompt",
         pipeline="CosmosVideoToWorldPipeline",
         repo="nvidia/Cosmos-1.0-Diffusion-7B-Video2World",
-        licence="NVIDIA open model licence",
+        licence="see the checkpoint",
         fps=Fraction(30),
         frames=121,
         frame_step=8,
@@ -157,7 +165,7 @@ ROWS: tuple[Family, ...] = (
         about="Cosmos Predict2 2B Video2World; its safety checker may refuse a prompt",
         pipeline="Cosmos2VideoToWorldPipeline",
         repo="nvidia/Cosmos-Predict2-2B-Video2World",
-        licence="NVIDIA open model licence",
+        licence="see the checkpoint",
         fps=Fraction(16),
         frames=93,
         frame_step=4,

@@ -175,7 +175,7 @@ def test_a_family_that_chooses_its_size_does_so_by_the_stills_aspect(tiny):
 
 
 def test_weights_of_another_family_are_refused_with_their_place(tiny, tmp_path):
-    with pytest.raises(InputError, match="cannot be loaded as WanImageToVideoPipeline"):
+    with pytest.raises(InputError, match=r"svd: is a StableVideoDiffusionPipeline, which is not wan2.1-i2v"):
         resident("wan2.1-i2v", lambda family: tiny("svd"))
 
 

@@ -5,24 +5,24 @@ import json
 import pytest
 
 from farm.errors import InputError
-from farm.render.checkpoint import Checkpoint
-from farm.render.families import FAMILIES, resolve
+from farm.render.checkpoint import Checkpoint, weights_bytes
+from farm.render.families import resolve
+from farm.render.listing import Folder
 from farm.spec import ModelSpec, RenderSpec
-
-FAMILY = FAMILIES["wan2.1-i2v"]
 
 
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "transformer").mkdir()
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "WanImageToVideoPipeline"}))
+    index = {"_class_name": "WanImageToVideoPipeline", "transformer": ["diffusers", "WanTransformer3DModel"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
     (tmp_path / "transformer" / "config.json").write_text("{}")
     (tmp_path / "transformer" / "model.safetensors").write_bytes(bytes(3 << 20))
     return tmp_path
 
 
-def read(folder, family=FAMILY):
-    return Checkpoint.read(folder, family, said="job.yaml: models: w: path=x")
+def read(folder):
+    return Checkpoint.read(Folder(folder, "job.yaml: models: w: path=x"))
 
 
 def test_the_revision_is_the_content(folder):
@@ -40,6 +40,41 @@ def test_the_revision_is_the_content(folder):
     assert read(folder).revision != first
 
 
+def test_what_is_not_loaded_is_in_no_revision(folder):
+    first = read(folder).revision
+    (folder / "README.md").write_text("a card")
+    (folder / "single_file.safetensors").write_bytes(b"the same weights once more")
+    (folder / "transformer" / "model.fp16.safetensors").write_bytes(b"another precision")
+    (folder / "transformer" / ".lock").write_text("")
+    (folder / "original").mkdir()
+    (folder / "original" / "config.json").write_text("of no component")
+    assert read(folder).revision == first
+    (folder / "transformer" / "config.json").write_text('{"in_channels": 36}')
+    assert read(folder).revision != first
+
+
+def test_a_model_put_together_by_links_is_read_like_one_of_folders(folder, tmp_path_factory):
+    linked = tmp_path_factory.mktemp("linked")
+    (linked / "model_index.json").symlink_to(folder / "model_index.json")
+    (linked / "transformer").symlink_to(folder / "transformer")
+    assert read(linked).revision == read(folder).revision
+
+
+def test_weights_are_counted_where_all_of_them_are_there(folder):
+    assert weights_bytes(folder) == 3 << 20
+    weights = folder / "transformer" / "model.safetensors"
+    index = folder / "transformer" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}))
+    assert weights_bytes(folder) is None
+    (folder / "transformer" / "model-2.safetensors").write_bytes(bytes(10))
+    assert weights_bytes(folder) == (3 << 20) + 10
+    index.unlink()
+    weights.unlink()
+    (folder / "transformer" / "model-2.safetensors").unlink()
+    assert weights_bytes(folder) is None
+    assert weights_bytes(folder / "nowhere") is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -47,6 +82,11 @@ def test_the_revision_is_the_content(folder):
         ("model_index.json", "{", "model_index.json cannot be read"),
         ("model_index.json", "[]", "model_index.json is not a mapping"),
         ("model_index.json", "{}", "names no pipeline"),
+        (
+            "model_index.json",
+            '{"_class_name": ["pipeline_mine", "Mine"]}',
+            "code of its own, which is never run",
+        ),
     ],
 )
 def test_what_is_no_model_is_refused(folder, name, content, said):

@@ -10,7 +10,7 @@ import diffusers
 import pytest
 
 from farm.errors import InputError
-from farm.render.families import FAMILIES, resolve
+from farm.render.families import FAMILIES, chosen, resolve, warnings, weights_bytes
 from farm.spec import ModelSpec, RenderSpec
 
 ROWS = [row for row in FAMILIES.values() if row.pipeline]
@@ -32,6 +32,14 @@ def test_the_pipeline_is_there_and_takes_what_the_row_says(row):
     assert row.options | dict(row.arguments).keys() <= takes.keys()
     assert row.rate_argument is None or row.rate_argument in takes
     assert row.rate_argument or not {"fps", "frame_rate"} & takes.keys(), "it could be told a frame rate"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
+def test_what_a_row_reads_off_a_checkpoint_is_there_to_be_read(row):
+    assert all(issubclass(getattr(diffusers, name), diffusers.DiffusionPipeline) for name in row.classes)
+    said = inspect.signature(getattr(diffusers, row.pipeline).__init__).parameters
+    for mark, _ in row.marks:
+        assert mark == "image_channels" or mark in said or mark == "transformer.patch_size_t"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
@@ -77,7 +85,8 @@ def refused(said, spec, **render):
         ("wan2.2-ti2v-5b", {"size": "1280x720"}, "32 divides; try 1280x704"),
         ("cogvideox-i2v", {"size": "480p"}, "renders 720x480 only; try 720x480"),
         ("cogvideox-i2v", {"size": "1360x768"}, "renders 720x480 only; try 720x480"),
-        ("wan2.1-i2v", {"fps": 24}, "gives 16 frames per second and cannot be told another rate"),
+        ("wan2.1-i2v", {"fps": 3}, "gives 16 frames per second, from which 4 to 120 can be interpolated"),
+        ("cogvideox-i2v", {"fps": 65}, "gives 8 frames per second, from which 2 to 64 can be interpolated"),
         ("hunyuanvideo1.5-i2v", {"guidance": 3}, "has no guidance; leave it out"),
         ("framepack-i2v", {}, "has no checkpoint of its own; give a path"),
     ],
@@ -97,7 +106,10 @@ def test_what_breaks_a_rule_is_refused_with_the_nearest_that_does_not(name, rend
         ),
         ({"family": "wan"}, "unknown family 'wan'"),
         ({"path": "/nowhere/at/all"}, "path=/nowhere/at/all: there is no such folder"),
-        ({"path": "/", "revision": "abc"}, "a folder has none but its content"),
+        ({"path": "/", "revision": "abc"}, "files have none but their content"),
+        ({"family": None, "repo": "no name"}, "'no name' is no name of a repository; expected OWNER/NAME"),
+        ({"path": "s4://bucket/model"}, "path=s4://bucket/model: no way to read s4://"),
+        ({"path": "memory://nothing/here"}, "path=memory://nothing/here: no such folder, or nothing in it"),
     ],
 )
 def test_models_that_cannot_be_are_refused(spec, said):
@@ -118,6 +130,36 @@ def test_seconds_become_the_nearest_legal_count():
 def test_a_family_that_can_be_told_a_rate_is():
     model = resolve(ModelSpec(name="ltx-video"), RenderSpec(fps=30, frames=17), where="job.yaml")
     assert model.fps == Fraction(30)
+
+
+def test_a_family_that_cannot_be_told_a_rate_renders_its_own_and_is_interpolated():
+    for render, frames in (({"seconds": 2}, 33), ({"frames": 17}, 17), ({}, 81)):
+        model = resolve(ModelSpec(name="wan2.1-i2v"), RenderSpec(fps=24, **render), where="job.yaml")
+        assert (model.fps, model.rendered_fps, model.frames) == (24, 16, frames)
+    for name in ("ltx-video", "previz"):
+        assert resolve(ModelSpec(name=name), RenderSpec(fps=12), where="job.yaml").rendered_fps is None
+    own = resolve(ModelSpec(name="wan2.1-i2v"), RenderSpec(fps=16), where="job.yaml")
+    assert (own.fps, own.rendered_fps) == (16, None)
+
+
+def test_a_branch_is_warned_of_and_a_commit_is_not():
+    for revision, told in (
+        (None, "revision main follows the publisher"),
+        ("v1", "revision v1"),
+        ("0a" * 20, ""),
+    ):
+        lines = warnings(*chosen(ModelSpec(name="svd", revision=revision), RenderSpec(), where="job.yaml"))
+        assert [told in line for line in lines] == ([True] if told else [])
+    assert warnings(*chosen(ModelSpec(name="previz"), RenderSpec(), where="job.yaml")) == ()
+
+
+def test_the_weights_of_a_family_are_its_rows_until_they_are_here(tiny):
+    model = resolve(ModelSpec(name="wan2.1-i2v"), RenderSpec(), where="job.yaml")
+    assert weights_bytes(model) == round(FAMILIES["wan2.1-i2v"].weights_gib * 2**30)
+    folder = tiny("wan2.1-i2v")
+    model = resolve(ModelSpec(name="w", path=str(folder)), RenderSpec(), where="job.yaml")
+    assert weights_bytes(model) == sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    assert weights_bytes(resolve(ModelSpec(name="previz"), RenderSpec(), where="job.yaml")) is None
 
 
 def test_the_table_is_read_without_torch():
