@@ -82,6 +82,12 @@ class PrevizBackend:
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         }
 
+    def expect(self, prompts: int) -> None:
+        """Nothing is kept for new prompts."""
+
+    def held_bytes(self) -> int:
+        return 0
+
     def close(self) -> None:
         """Holds nothing between takes."""
 

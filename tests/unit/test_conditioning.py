@@ -126,4 +126,4 @@ def test_detached_modules_are_as_they_were():
     cache.detach()
     encoder(x)
     encoder(x)
-    assert encoder.asked == 3 and "forward" not in vars(encoder)
+    assert encoder.asked == 3 and type(encoder) is Encoder
