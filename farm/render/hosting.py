@@ -87,7 +87,7 @@ class Hosting:
         return PipelineQuantizationConfig(quant_mapping=mapping)
 
     def apply(self, pipe: Any, away: Iterable[str]) -> None:
-        """Puts a loaded pipeline, whose encoders `away` are stand-ins, where it belongs. Raises InputError."""
+        """Makes the settings true of a loaded pipeline, whose encoders `away` are stand-ins. Raises InputError."""
         denoisers = list(denoisers_of(pipe))
         if self.attention != "auto" and not any(_dispatches(one) for one in denoisers):
             kind = type(denoisers[0]).__name__
@@ -120,16 +120,19 @@ class Hosting:
     def _place(self, pipe: Any, away: list[str]) -> None:
         if self.offload == "none":
             pipe.to(self.device)
-        elif self.offload == "model":
+            return
+        if self.offload == "model":
             pipe.enable_model_cpu_offload(device=self.device)
-        elif self.offload == "sequential":
-            # Stand-ins have nothing to be offloaded; so named, they are put on the device as they are.
-            pipe._exclude_from_cpu_offload = [*pipe._exclude_from_cpu_offload, *away]
+            return
+        whole = [*away, *unhookable(pipe)]
+        if self.offload == "sequential":
+            # Read again whenever hooks are put on: what is named here is put on the device as it is.
+            pipe._exclude_from_cpu_offload = [*pipe._exclude_from_cpu_offload, *whole]
             pipe.enable_sequential_cpu_offload(device=self.device)
         else:
             # By leaves: a VAE is entered by encode and decode, where the hooks of whole blocks would not see it.
             pipe.enable_group_offload(
-                torch.device(self.device), offload_type="leaf_level", use_stream=True, exclude_modules=away
+                torch.device(self.device), offload_type="leaf_level", use_stream=True, exclude_modules=whole
             )
 
     def _quantized(self, dtype: torch.dtype) -> Any:
@@ -186,6 +189,21 @@ def _denoises(component: str) -> bool:
 def _dispatches(denoiser: Any) -> bool:
     processors = (getattr(module, "processor", None) for module in denoiser.modules())
     return any(hasattr(processor, "_attention_backend") for processor in processors)
+
+
+def unhookable(pipe: Any) -> list[str]:
+    """Image encoders that torch enters behind the hooks of their leaves, and that are left whole on the GPU therefore.
+
+    SigLIP's head is a MultiheadAttention, which takes the weights of its last layer without calling it. (LTX-2's Gemma
+    has one too, for images that it is never shown.)
+    """
+    return [
+        name
+        for name, part in pipe.components.items()
+        if name.startswith("image_encoder")
+        and part is not None
+        and any(isinstance(module, nn.MultiheadAttention) for module in part.modules())
+    ]
 
 
 def held_bytes(modules: Iterable[nn.Module], device: str) -> int:

@@ -45,7 +45,7 @@ def test_dropped_encoders_change_no_pixel_and_come_back_for_a_new_prompt(family,
     one.expect(2)
     loads = loads_of(one)
     encoders = [weakref.ref(away.encoder) for away in one._away.values()]
-    assert encoders and {name for name in one._away} == {n for n in home._pipe.components if "text_enc" in n}
+    assert encoders and set(one._away) == {n for n in home._pipe.components if "text_enc" in n}
     weight = sum(p.numel() * p.element_size() for ref in encoders for p in ref().parameters())
     held = []
     for number, prompt, seed in TAKES:
@@ -57,7 +57,9 @@ def test_dropped_encoders_change_no_pixel_and_come_back_for_a_new_prompt(family,
         elif len(held) <= 3:
             assert not any(ref() for ref in encoders) and not loads
     assert held[1:] == [held[1]] * 4 and held[0] - held[1] >= weight
-    assert sorted(loads) == sorted(away for away in one._away if away in loads), "once each, for the third prompt"
+    assert sorted(loads) == sorted(away for away in one._away if away in loads), (
+        "once each, for the third prompt"
+    )
     assert "text_encoder" in loads
     assert not list(one._away["text_encoder"].children())
     home.close()
@@ -83,7 +85,9 @@ def test_without_a_word_how_many_prompts_there_will_be_every_new_one_is_loaded_f
 
 
 def test_a_family_that_gains_nothing_by_it_is_refused(tiny):
-    with pytest.raises(InputError, match="tiny: encoders=drop: HunyuanVideoImageToVideoPipeline's text encoder"):
+    with pytest.raises(
+        InputError, match="tiny: encoders=drop: HunyuanVideoImageToVideoPipeline's text encoder"
+    ):
         resident("hunyuanvideo-i2v", tiny, encoders="drop")
     with pytest.raises(InputError, match="encoders=cpu: StableVideoDiffusionPipeline has no text encoder"):
         resident("svd", tiny, encoders="cpu")

@@ -72,7 +72,9 @@ def test_bits_of_words_are_mixed_well():
     assert 60 < sum(changed) / len(changed) < 68 and min(changed) > 30
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.bool, torch.int64, torch.float8_e4m3fn])
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, torch.float16, torch.bool, torch.int64, torch.float8_e4m3fn]
+)
 def test_every_dtype_has_content(dtype):
     one = torch.tensor([0.0, 1.0, 1.0]).to(dtype)
     other = torch.tensor([0.0, 1.0, 0.0]).to(dtype)

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pytest
 import torch
+from tiny_offload import copied
 from tiny_takes import PROMPT, resident, still, task
 
 from farm.errors import BrokenFarm, TakeError
@@ -106,8 +107,8 @@ def test_what_was_asked_for_is_no_rung(tiny):
 
 def test_the_last_rung_offloads_and_stays(tiny):
     """accelerate's own hooks, between the CPU and the CPU: all of it but the way to a GPU."""
-    told = tiles(resident("wan2.1-i2v", tiny, vae_tiling=True))
-    one = tiles(resident("wan2.1-i2v", tiny))
+    told = copied(tiles(resident("wan2.1-i2v", tiny, vae_tiling=True)))
+    one = copied(tiles(resident("wan2.1-i2v", tiny)))
     one._ladder = Ladder(tiling=True, offload=True)
     tried = full(one, unless=lambda vae: hasattr(vae, "_hf_hook"))
     assert np.array_equal(rendered(one), rendered(told))
@@ -122,7 +123,8 @@ def test_the_last_rung_offloads_and_stays(tiny):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("CUDA error: an illegal memory access"), torch.AcceleratorError("CUDA error: launch")]
+    "error",
+    [RuntimeError("CUDA error: an illegal memory access"), torch.AcceleratorError("CUDA error: launch")],
 )
 def test_a_broken_gpu_is_no_matter_of_memory(error, tiny):
     one = resident("wan2.2-ti2v-5b", tiny)
@@ -143,7 +145,9 @@ def test_a_model_that_does_not_fit_is_not_called_bad_input(tiny, monkeypatch):
         raise torch.OutOfMemoryError(FULL)
 
     monkeypatch.setattr(diffusers.WanImageToVideoPipeline, "to", to)
-    with pytest.raises(BrokenFarm, match=r"tiny: does not fit into the GPU \(.+\); what needs less: offload") as told:
+    with pytest.raises(
+        BrokenFarm, match=r"tiny: does not fit into the GPU \(.+\); what needs less: offload"
+    ) as told:
         resident("wan2.2-ti2v-5b", tiny)
     assert "encoders: cpu or drop; quantization" in str(told.value) and "\n" not in str(told.value)
     with pytest.raises(BrokenFarm) as told:
@@ -151,7 +155,9 @@ def test_a_model_that_does_not_fit_is_not_called_bad_input(tiny, monkeypatch):
     assert "encoders" not in str(told.value) and "quantization" not in str(told.value)
 
     def none_left(self, *args, **named):
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"
+        )
 
     monkeypatch.setattr(diffusers.WanImageToVideoPipeline, "to", none_left)
     with pytest.raises(BrokenFarm, match="does not fit into the CPU's memory"):
