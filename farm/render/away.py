@@ -4,7 +4,8 @@ Invariant: what an absent encoder says is what it would have said at home, bit f
 same device on the same tokens. A pipeline sees a module with the dtype, device and configuration that it asks for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,7 +26,6 @@ class Away(nn.Module):
         dtype = next(p.dtype for p in encoder.parameters() if p.dtype.is_floating_point)
         self._anchor = nn.Parameter(torch.empty(0, dtype=dtype, device=device), requires_grad=False)
         self._load = load
-        self._dropped = False
         self._home: tuple[nn.Module, ...] = (
             encoder,
         )  # in a tuple, or torch would make it a part of this module
@@ -44,19 +44,33 @@ class Away(nn.Module):
         return self._home[0] if self._home else None
 
     def forward(self, *args: Any, **named: Any) -> Any:
-        """One visit to the device: nothing of the weights stays there."""
+        """One visit to the device: nothing of the weights stays there, and none has to be copied back."""
         encoder = self._home[0] if self._home else self._load()
-        try:
+        with _returning(encoder):
             encoder.to(self.device)
             return encoder(*args, **named)
-        finally:
-            if not self._dropped:
-                encoder.to("cpu")
 
     def drop(self) -> None:
         """Lets the weights go; from now on they are read from the checkpoint for each visit."""
-        self._dropped = True
         self._home = ()
+
+
+@contextmanager
+def _returning(encoder: nn.Module) -> Iterator[None]:
+    """After it, a module has the very tensors that it had before.
+
+    torch moves what a parameter holds or, between kinds of device that cannot share one, puts another in its place.
+    """
+    places = [(module, dict(module._parameters), dict(module._buffers)) for module in encoder.modules()]
+    contents = [(parameter, parameter.data) for parameter in encoder.parameters()]
+    try:
+        yield
+    finally:
+        for module, parameters, buffers in places:
+            module._parameters.update(parameters)
+            module._buffers.update(buffers)
+        for parameter, data in contents:
+            parameter.data = data
 
 
 def send_away(
