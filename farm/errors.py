@@ -5,9 +5,9 @@ FarmError
 ├── TakeError         one take could not be made; data, not a crash (carries blame and kind)
 │   └── StillError    its still cannot be used: no seed, worker or node would mend that
 ├── Cancelled         a take was told to end; it left nothing behind
-├── MemoryFull        a device has no room for a model
 ├── StoreError        the store did not do what it was asked (carries kind)
 ├── BrokenFarm        the farm itself failed; the same command resumes: exit 3
+│   └── MemoryFull    a device has no room for a model
 └── Interrupted       a person stopped it; the same command resumes: exit 130
 
 Each message is one line: what is wrong, where, and what is allowed.
@@ -48,10 +48,6 @@ class Cancelled(FarmError):
     """A take was told to end before it was done."""
 
 
-class MemoryFull(FarmError):
-    """A model does not fit into what its device has left; the message says what would make it smaller."""
-
-
 class StoreError(FarmError):
     """The store refused, lost or never answered a request."""
 
@@ -65,6 +61,10 @@ class StoreError(FarmError):
 
 class BrokenFarm(FarmError):
     """The farm cannot go on; what is finished is safe and the same command resumes."""
+
+
+class MemoryFull(BrokenFarm):
+    """A model does not fit into what its device has left; the message says what would make it smaller."""
 
 
 class Interrupted(FarmError):

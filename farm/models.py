@@ -20,7 +20,7 @@ from farm.render.checkpoint import Checkpoint, weights_bytes
 from farm.render.families import FAMILIES, backend, chosen, warnings
 from farm.render.family import Family
 from farm.render.fit import fit
-from farm.render.here import memory_bytes, this_machine, verdict
+from farm.render.here import peak_bytes, this_machine, verdict
 from farm.render.introspect import recognised
 from farm.render.listing import Folder
 from farm.spec import ModelSpec, RenderSpec
@@ -38,8 +38,8 @@ _GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one small take of a model took. `peak_bytes` is the GPU's, on a CPU the process's; there, what is held is
-    not known."""
+    """What one small take of a model took. `held_bytes`: of weights and what is remembered between takes;
+    `peak_bytes`: of the GPU, on a CPU of the process."""
 
     name: str
     family: str
@@ -52,7 +52,7 @@ class Checked:
     steps: int | None
     load_s: float
     render_s: float
-    held_bytes: int | None
+    held_bytes: int
     peak_bytes: int
     warnings: tuple[str, ...]
 
@@ -113,7 +113,6 @@ def check(spec: ModelSpec, clock: Clock) -> Checked:
     started_s = clock.monotonic_s()
     frames = one.render(still, _task(model), lambda done, steps: None)
     ended_s = clock.monotonic_s()
-    held, peak = memory_bytes(one.accelerator)
     checked = Checked(
         name=model.name,
         family=model.family,
@@ -126,8 +125,8 @@ def check(spec: ModelSpec, clock: Clock) -> Checked:
         steps=model.steps,
         load_s=loaded_s - began_s,
         render_s=ended_s - started_s,
-        held_bytes=held,
-        peak_bytes=peak,
+        held_bytes=one.held_bytes(),
+        peak_bytes=peak_bytes(one.accelerator),
         warnings=warnings(model, family),
     )
     one.close()
@@ -136,15 +135,14 @@ def check(spec: ModelSpec, clock: Clock) -> Checked:
 
 def show_check(console: Console, checked: Checked) -> None:
     steps = f", {checked.steps} steps" if checked.steps else ""
-    held = f"{checked.held_bytes / _GIB:.2f} GiB held, " if checked.held_bytes is not None else ""
-    whose = " of this process" if checked.held_bytes is None else ""
+    whose = " of this process" if checked.accelerator == "CPU" else ""
     lines = (
         f"{checked.name}: {checked.family} {checked.revision}"
         + (f" from {checked.path}" if checked.path else ""),
         f"on: {checked.accelerator}" + (f" in {checked.dtype}" if checked.dtype else ""),
         f"loaded in {checked.load_s:.1f} s",
         f"rendered {checked.frames} frames of {checked.size}{steps} in {checked.render_s:.1f} s",
-        f"memory: {held}{checked.peak_bytes / _GIB:.2f} GiB at the peak{whose}",
+        f"memory: {checked.held_bytes / _GIB:.2f} GiB held, {checked.peak_bytes / _GIB:.2f} GiB at the peak{whose}",
     )
     for line in lines:
         console.print(Text(line), soft_wrap=True, highlight=False)

@@ -22,7 +22,6 @@ from farm.ids import canonical, sha256_hex
 from farm.outcomes import blank_outcome, failed_outcome
 from farm.prices import cost_usd, price_per_hour
 from farm.render.backend import Backend
-from farm.render.machine import room
 from farm.render.residents import Residents
 from farm.score import panel
 from farm.score.scorer import Scorer
@@ -54,7 +53,7 @@ class Worker:
         self._clock = clock
         self._node = node or platform.node()
         self._blobs = Blobs.open(bench.output)
-        self._residents = Residents(prompts=bench.prompts, room=room)
+        self._residents = Residents(prompts=bench.prompts)
         self._stills: OrderedDict[str, Pixels] = OrderedDict()
         self._stills_lock = threading.Lock()
         self._render_lock = threading.Lock()

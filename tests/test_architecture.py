@@ -55,8 +55,17 @@ def test_stations_do_not_know_each_other(station):
     [
         ("ray", {"farm.dispatch.ray_pool", "farm.dispatch.ray_worker"}),
         ("torch", {"farm.render", "farm.score.learned"}),
-        ("diffusers", {"farm.render.diffusers_backend", "farm.render.generic"}),
-        ("transformers", {"farm.render.diffusers_backend"}),
+        (
+            "diffusers",
+            {
+                "farm.render.diffusers_backend",
+                "farm.render.fingerprint",
+                "farm.render.generic",
+                "farm.render.hosting",
+                "farm.render.loading",
+            },
+        ),
+        ("transformers", {"farm.render.diffusers_backend", "farm.render.fingerprint"}),
         ("time", {"farm.clock"}),
         ("datetime", {"farm.clock", "farm.store.rows"}),  # rows.py parses times, it reads none
         (

@@ -15,9 +15,17 @@ Beat: TypeAlias = Callable[[int, int], None]
 
 class Backend(Protocol):
     accelerator: str  # what it runs on: "CPU", or the GPU's name as the driver gives it
+    relieve: Callable[
+        [], bool
+    ]  # lets go of all else on its device, when memory runs out; whether there was anything
 
     def load(self) -> None:
-        """Makes the model resident. Raises InputError when the model cannot be used here."""
+        """Makes the model resident. Raises InputError when the model cannot be used here, MemoryFull when this machine
+        has not enough memory for it."""
+        ...
+
+    def expect(self, prompts: int) -> None:
+        """Says how many different prompts there will be: what is needed for new ones only may go after so many."""
         ...
 
     def frame_size(self, width_px: int, height_px: int) -> tuple[int, int]:
@@ -25,11 +33,19 @@ class Backend(Protocol):
         ...
 
     def render(self, still: Pixels, task: Task, beat: Beat) -> Frames:
-        """The frames (T, H, W, 3) of one take; `still` has the frame size. Raises TakeError."""
+        """The frames (T, H, W, 3) of one take; `still` has the frame size. Raises TakeError.
+
+        A take that is tried again in less memory counts its beats from 1 again.
+        """
         ...
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Versions and settings that may change a pixel without changing the task."""
+        """Versions and settings that may change a pixel without changing the task, as they were for the take that was
+        rendered last; text only."""
+        ...
+
+    def held_bytes(self) -> int:
+        """Bytes of weights, and of what is remembered between takes, on the device that it renders on; measured."""
         ...
 
     def close(self) -> None:

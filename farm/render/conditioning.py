@@ -2,7 +2,8 @@
 
 Invariant: pixels are those of the bare pipeline, bit for bit. Modules are wrapped, not the pipeline's methods, and
 keyed by the content of all their arguments. `vae.encode` gives a distribution and sampling comes after it, so that
-random numbers are drawn exactly as without.
+random numbers are drawn exactly as without. A memory stands above all hooks: offloading exchanges a module's `forward`
+as often as it likes, and what is remembered brings no weights to the GPU.
 """
 
 import hashlib
@@ -13,9 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from farm.render.digest import digest
+
 CACHE_BYTES = (
     512 << 20
 )  # on the module's device; HunyuanVideo's Llama keeps all its hidden states, about 250 MB a prompt
+
+# From here on a tensor that is not in the CPU's memory is digested where it is. Wan's video condition has 388 MB, the
+# largest input of a text encoder some kilobytes. The digest covers every bit, so that it is right also for families
+# whose VAE sees more than the still: SVD's noise, FramePack's sections, a last image.
+_LARGE_BYTES = 1 << 20
 
 
 class Conditioning:
@@ -24,10 +32,10 @@ class Conditioning:
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.hits: dict[str, int] = {}
         self.misses: dict[str, int] = {}
+        self.held_bytes = 0
         self._max_bytes = max_bytes
-        self._held_bytes = 0
         self._held: OrderedDict[str, tuple[Any, int]] = OrderedDict()
-        self._wrapped: list[tuple[Any, str]] = []
+        self._undo: list[Callable[[], None]] = []
 
     def attach(self, components: Mapping[str, Any]) -> None:
         """Wraps the text encoders, the image encoder and the VAE of a pipeline."""
@@ -35,76 +43,97 @@ class Conditioning:
             if module is None:
                 continue
             if name.startswith(("text_encoder", "image_encoder")):
-                self._wrap(module, "forward", name)
+                self._wrap_call(module, name)
             elif name == "vae":
-                self._wrap(module, "encode", name)
+                self._wrap_encode(module, name)
 
     def detach(self) -> None:
         """The modules as they were; what was kept is let go."""
-        for module, method in self._wrapped:
-            delattr(module, method)
-        self._wrapped.clear()
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
         self._held.clear()
-        self._held_bytes = 0
+        self.held_bytes = 0
 
-    def _wrap(self, module: Any, method: str, name: str) -> None:
-        bare: Callable[..., Any] = getattr(module, method)
+    def _wrap_call(self, module: Any, name: str) -> None:
+        """The class is exchanged, not `forward`: accelerate and diffusers put their hooks there and take out again
+        whatever they find. The name stays, by which transformers looks up what a class can give."""
+        bare = type(module)
 
-        def remembered(*args: Any, **named: Any) -> Any:
-            key = _key(name, args, named)
-            if key is None:
-                return bare(*args, **named)
-            if key in self._held:
-                self.hits[name] = self.hits.get(name, 0) + 1
-                self._held.move_to_end(key)
-                return self._held[key][0]
-            self.misses[name] = self.misses.get(name, 0) + 1
-            result = bare(*args, **named)
-            if getattr(result, "past_key_values", None) is not None:
-                result.past_key_values = None  # a language model's scratch, larger than what is asked of it
-            self._keep(key, result)
-            return result
+        def call(this: Any, *args: Any, **named: Any) -> Any:
+            return self._recall(name, args, named, lambda: bare.__call__(this, *args, **named))
 
-        setattr(module, method, remembered)
-        self._wrapped.append((module, method))
+        kept = {"__call__": call, "__module__": bare.__module__, "__qualname__": bare.__qualname__}
+        module.__class__ = type(bare.__name__, (bare,), kept)
+        self._undo.append(lambda: setattr(module, "__class__", bare))
+
+    def _wrap_encode(self, module: Any, name: str) -> None:
+        bare = module.encode
+
+        def encode(*args: Any, **named: Any) -> Any:
+            tiled = bool(getattr(module, "use_tiling", False))  # tiles change bits
+            return self._recall(f"{name}/{tiled}", args, named, lambda: bare(*args, **named))
+
+        module.encode = encode
+        self._undo.append(lambda: delattr(module, "encode"))
+
+    def _recall(
+        self, what: str, args: tuple[Any, ...], named: Mapping[str, Any], ask: Callable[[], Any]
+    ) -> Any:
+        key, name = _key(what, args, named), what.partition("/")[0]
+        if key is None:
+            return ask()
+        if key in self._held:
+            self.hits[name] = self.hits.get(name, 0) + 1
+            self._held.move_to_end(key)
+            return self._held[key][0]
+        self.misses[name] = self.misses.get(name, 0) + 1
+        result = ask()
+        if getattr(result, "past_key_values", None) is not None:
+            result.past_key_values = None  # a language model's scratch, larger than what is asked of it
+        self._keep(key, result)
+        return result
 
     def _keep(self, key: str, result: Any) -> None:
         size = sum({id(one): one.numel() * one.element_size() for one in _tensors(result)}.values())
         if size > self._max_bytes:
             return
         self._held[key] = (result, size)
-        self._held_bytes += size
-        while self._held_bytes > self._max_bytes:
+        self.held_bytes += size
+        while self.held_bytes > self._max_bytes:
             _, (_, freed) = self._held.popitem(last=False)
-            self._held_bytes -= freed
+            self.held_bytes -= freed
 
 
 def _key(name: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> str | None:
     """The content of a call; None where an argument has no content that can be compared."""
-    digest = hashlib.blake2b(name.encode(), digest_size=16)
+    content = hashlib.blake2b(name.encode(), digest_size=16)
     try:
-        _feed(digest, (args, dict(named)))
+        _feed(content, (args, dict(named)))
     except TypeError:
         return None
-    return digest.hexdigest()
+    return content.hexdigest()
 
 
-def _feed(digest: Any, value: object) -> None:
+def _feed(content: Any, value: object) -> None:
     if isinstance(value, torch.Tensor):
-        digest.update(f"{value.dtype}{tuple(value.shape)}{value.device}".encode())
+        content.update(f"{value.dtype}{tuple(value.shape)}{value.device}".encode())
+        if value.device.type != "cpu" and value.numel() * value.element_size() >= _LARGE_BYTES:
+            content.update(digest(value).encode())
+            return
         flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(np.ascontiguousarray(flat.view(torch.uint8).numpy()).data)
+        content.update(np.ascontiguousarray(flat.view(torch.uint8).numpy()).data)
     elif isinstance(value, Mapping):
-        digest.update(b"{")
+        content.update(b"{")
         for key in sorted(value):
-            digest.update(f"{key}:".encode())
-            _feed(digest, value[key])
+            content.update(f"{key}:".encode())
+            _feed(content, value[key])
     elif isinstance(value, tuple | list):
-        digest.update(f"[{len(value)}".encode())
+        content.update(f"[{len(value)}".encode())
         for item in value:
-            _feed(digest, item)
+            _feed(content, item)
     elif value is None or isinstance(value, str | int | float | bool | torch.dtype | torch.device):
-        digest.update(f"{type(value).__name__}{value!r};".encode())
+        content.update(f"{type(value).__name__}{value!r};".encode())
     else:
         raise TypeError(f"no content of {type(value).__name__} can be compared")
 

@@ -1,42 +1,35 @@
 """Any image-to-video pipeline of diffusers, resident: loaded once, fed take after take.
 
 One class drives every family: what a call may say is offered, what the pipeline's own signature does not name is
-left out; what cannot be seen there stands in the family's row. Invariants: weights are safetensors and no code from a
-checkpoint runs; random numbers come from the task's seed alone; a cancelled take leaves nothing behind for the next.
+left out; what cannot be seen there stands in the family's row. Invariants: random numbers come from the task's seed
+alone; a take that was cancelled, or did not fit into memory, leaves nothing behind that changes a bit of the next.
 """
 
+import gc
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import diffusers
 import torch
 import transformers
 from PIL import Image
-from torch import Tensor
+from torch import nn
 
 from farm.errors import InputError, StillError, TakeError
+from farm.render import fingerprint, loading
+from farm.render.away import Away, send_away
 from farm.render.backend import Beat
-from farm.render.conditioning import Conditioning
+from farm.render.conditioning import CACHE_BYTES, Conditioning
 from farm.render.family import Family
 from farm.render.fit import resolve_size
+from farm.render.hosting import Hosting, can_tile, held_bytes
+from farm.render.memory import Ladder, Rung, Shape
+from farm.render.pictures import frames_of
 from farm.render.settings import PIXELS
 from farm.render.stepping import watched
 from farm.values import Frames, Model, Pixels, Task
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_SOURCES = (
-    OSError,
-    ValueError,
-    ImportError,
-    NotImplementedError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-)
-_BLACK = 4  # levels: a frame without a brighter pixel is black
-_DARK = 32  # levels: of a still with no brighter pixel than this, black frames may be right
 _DROPPED_FRAMES = 4  # by HunyuanVideo's latent_concat checkpoints, which cut their first latent frame off
 
 
@@ -49,13 +42,21 @@ class DiffusersBackend:
         self._options = {name: value for name, value in model.options if name not in PIXELS}
         asked = str(dict(model.hosting).get("device", "auto"))
         self._device = asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self._hosting = Hosting.of(model, self._device)
+        self._offload = self._hosting.offload  # as it is now
         self.accelerator = "CPU" if self._device == "cpu" else self._gpu_name()
         self.conditioning = Conditioning()
+        self.relieve: Callable[[], bool] = lambda: False
         self._pipe: Any = None
         self._signature: Mapping[str, inspect.Parameter] = {}
+        self._away: Mapping[str, Away] = {}
+        self._prompts: set[str] = set()
+        self._expected = 1
+        self._rendered: Shape | None = None
 
     def load(self) -> None:
-        """Raises InputError for a device that is not there, and for weights that cannot be loaded as the family."""
+        """Raises InputError for a device that is not there, for settings that cannot be had here, and for weights that
+        cannot be loaded as the family; MemoryFull where there is not enough memory for them."""
         if self._device == "cuda" and not torch.cuda.is_available():
             raise InputError(
                 f"{self._model.name}: device=cuda: torch sees no CUDA device here; expected cpu or auto"
@@ -67,12 +68,24 @@ class DiffusersBackend:
         pipeline = getattr(diffusers, str(self._family.pipeline))
         self._signature = inspect.signature(pipeline.__call__).parameters
         self._check_options()
-        self._pipe = self._loaded(pipeline).to(self._device)
-        self._pipe.set_progress_bar_config(disable=True)
-        self.conditioning.attach(self._pipe.components)
         if self._device == "cpu":
             # Sums split over threads round differently; and a farm's CPU slot is one core.
             torch.set_num_threads(1)
+        self._pipe = self._loaded()
+        self._pipe.set_progress_bar_config(disable=True)
+        homes = [away.encoder for away in self._away.values() if away.encoder is not None]
+        # What is remembered may take the room that absent encoders leave: their weights are dear to fetch again.
+        self.conditioning = Conditioning(max(CACHE_BYTES, held_bytes(homes, "cpu")))
+        self.conditioning.attach(self._pipe.components)
+        self._ladder = Ladder(
+            tiling=not self._hosting.vae_tiling and can_tile(self._pipe.vae),
+            offload=self._device == "cuda" and self._offload == "none",
+        )
+
+    def expect(self, prompts: int) -> None:
+        """Where encoders are dropped, they are after the take of so many different prompts; without this, after each
+        new one."""
+        self._expected = prompts
 
     def frame_size(self, width_px: int, height_px: int) -> tuple[int, int]:
         """Raises StillError for a still that is smaller than the only size a family has, unless that was asked for."""
@@ -96,47 +109,52 @@ class DiffusersBackend:
         return width_own, height_own
 
     def render(self, still: Pixels, task: Task, beat: Beat) -> Frames:
-        height, width = still.shape[:2]
-        passes = (task.model.frames - 1) // self._family.frame_step if self._family.section_frames else 1
-        torch.manual_seed(task.seed)  # some pipelines draw from the global generator too
-        try:
-            with (
-                torch.inference_mode(),
-                watched(self._pipe.scheduler, lambda done, steps: beat(done, steps * passes)),
-            ):
-                video = self._pipe(**self._arguments(still, task)).frames[0]
-        finally:
-            self._pipe.maybe_free_model_hooks()
-        frames = self._pixels(video)
-        expected = (task.model.frames, height, width, 3)
-        if frames.shape != expected:
-            raise TakeError(
-                f"{self._model.name} gave frames of shape {frames.shape}, asked for {expected}",
-                kind="render_shape",
-            )
-        if still.max() > _DARK and (dark := (frames.max(axis=(1, 2, 3)) < _BLACK).nonzero()[0]).size:
-            raise TakeError(
-                f"{self._model.name}: {dark.size} of {len(frames)} frames are black, frame {dark[0]} first",
-                kind="render_black",
-            )
+        """Raises TakeError, also for a take that fits into the GPU's memory on no rung of the ladder. Whatever else
+        befalls a GPU goes through: nothing in this process can be trusted after it."""
+        shape = (still.shape[1], still.shape[0], task.model.frames)
+        while (frames := self._tried(shape, still, task, beat)) is None:
+            # What the failed attempt held is free only here, after its exception is gone.
+            gc.collect()
+            if self._device == "cuda":
+                torch.cuda.empty_cache()
+            if not (self.relieve() or self._ladder.climb(shape)):
+                raise TakeError(self._no_room(shape), kind="render_oom")
+        self._prompts.add(task.prompt)
+        if self._hosting.encoders == "drop" and len(self._prompts) >= self._expected:
+            for away in self._away.values():
+                away.drop()
         return frames
 
     def fingerprint(self) -> Mapping[str, str]:
+        """Of the take rendered last; before the first, as the model was loaded."""
+        source = {"checkpoint": self._source.commit} if self._source.commit else {}
+        shape = {"shape": "{}x{}x{}".format(*self._rendered)} if self._rendered else {}
+        tiling = bool(getattr(self._pipe.vae, "use_tiling", False))
         return {
             "renderer": f"diffusers/{self._family.pipeline}",
-            "diffusers": diffusers.__version__,
-            "transformers": transformers.__version__,
-            "torch": torch.__version__,
-            "cuda": str(torch.version.cuda),
-            "dtype": str(self._dtype()["default"]).removeprefix("torch."),
-            "device": self.accelerator,
-            "threads": str(torch.get_num_threads()),
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            **fingerprint.software(),
+            **fingerprint.hardware(self._device, self.accelerator),
+            "dtype": fingerprint.dtypes(self._pipe.components),
+            "vae_tiling": str(tiling).lower(),
+            "offload": self._offload,
+            "quantization": self._hosting.quantization,
+            "compile": self._hosting.compile,
+            "attention": self._hosting.attention_used(self._pipe),
+            **source,
+            **shape,
         }
+
+    def held_bytes(self) -> int:
+        if self._pipe is None:
+            return 0
+        modules = [one for one in self._pipe.components.values() if isinstance(one, nn.Module)]
+        homes = [away.encoder for away in self._away.values() if away.encoder is not None]
+        return held_bytes([*modules, *homes], self._device) + self.conditioning.held_bytes
 
     def close(self) -> None:
         self.conditioning.detach()
-        self._pipe = None
+        self._pipe, self._away = None, {}
+        gc.collect()  # hooks of offloading, and what they hold, go in circles
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
@@ -151,31 +169,59 @@ class DiffusersBackend:
                     f"{diffusers.__version__}"
                 )
 
-    def _loaded(self, pipeline: Any) -> Any:
-        place = str(self._model.path)
-        local = place.startswith("/")  # a folder was resolved to its absolute path
-        try:
-            return pipeline.from_pretrained(
-                place,
-                revision=None if local else self._model.revision,
-                local_files_only=local,
-                use_safetensors=True,
-                dtype=self._dtype(),
-            )
-        except _SOURCES as e:
-            told = " ".join(str(e).split())[:300]
-            raise InputError(
-                f"{self._model.name}: {place} cannot be loaded as {self._family.pipeline}: {told}"
-            ) from e
+    def _loaded(self) -> Any:
+        """The pipeline as the settings want it, cheap refusals first."""
+        kinds = loading.dtypes(self._model, self._family, self._device)
+        self._hosting.check_machine(kinds["default"])
+        with loading.honest(self._model, f"{self._model.path} cannot be loaded as {self._family.pipeline}"):
+            self._source = loading.source(self._model, self._family, kinds)
+            parts = self._source.classes()
+        self._hosting.check_parts(str(self._family.pipeline), parts)
+        with loading.honest(self._model, f"quantization={self._hosting.quantization}"):
+            quantization = self._hosting.quantization_config(parts, kinds["default"])
+        with loading.honest(self._model, f"{self._model.path} cannot be loaded as {self._family.pipeline}"):
+            pipe = self._source.pipe(quantization)
+        if self._hosting.encoders != "keep":
+            self._away = send_away(pipe, self._source.component, self._device)
+        self._hosting.apply(pipe, self._away)
+        return pipe
 
-    def _dtype(self) -> dict[str, torch.dtype]:
-        """float32 on a CPU, whose bfloat16 is slow; else bfloat16, with the components that need more precision."""
-        asked = str(dict(self._model.options).get("dtype", "auto"))
-        if asked != "auto":
-            return {"default": _DTYPES[asked]}
-        if self._device == "cpu":
-            return {"default": torch.float32}
-        return {"default": torch.bfloat16} | {name: _DTYPES[dtype] for name, dtype in self._family.dtypes}
+    def _tried(self, shape: Shape, still: Pixels, task: Task, beat: Beat) -> Frames | None:
+        """One attempt on the rung where the shape stands; None where it did not fit."""
+        passes = (task.model.frames - 1) // self._family.frame_step if self._family.section_frames else 1
+        torch.manual_seed(task.seed)  # some pipelines draw from the global generator too
+        try:
+            self._stand(shape)
+            with (
+                torch.inference_mode(),
+                self._hosting.attending(),
+                watched(self._pipe.scheduler, lambda done, steps: beat(done, steps * passes)),
+            ):
+                video = self._pipe(**self._arguments(still, task)).frames[0]
+            return frames_of(video, still, task.model.frames, self._model.name)
+        except torch.OutOfMemoryError:
+            return None
+        finally:
+            self._pipe.maybe_free_model_hooks()
+
+    def _stand(self, shape: Shape) -> None:
+        """Tiles only where the shape needs them. Offloading stays once it is there: it changes no bit, and to bring all
+        weights back for a smaller shape would cost more than it saves."""
+        if Rung.TILING in self._ladder.rungs:
+            tiled = self._ladder.reached(shape, Rung.TILING)
+            (self._pipe.vae.enable_tiling if tiled else self._pipe.vae.disable_tiling)()
+        if self._offload == "none" and self._ladder.reached(shape, Rung.OFFLOAD):
+            self._pipe.enable_model_cpu_offload(device=self._device)
+            self._offload = "model"
+        self._rendered = shape
+
+    def _no_room(self, shape: Shape) -> str:
+        width, height, frames = shape
+        tried = ", ".join(self._ladder.rungs)
+        return (
+            f"{self._model.name}: {frames} frames of {width}x{height} px do not fit into the memory of "
+            f"{self.accelerator}; tried {tried}; ask for fewer frames or a smaller size"
+        )
 
     def _only_size(self, width_px: int, height_px: int) -> tuple[int, int]:
         """(width, height) that a family of fixed size makes of a still."""
@@ -191,7 +237,8 @@ class DiffusersBackend:
     def _arguments(self, still: Pixels, task: Task) -> dict[str, Any]:
         height, width = still.shape[:2]
         family, model, frames = self._family, task.model, self._asked_frames(task.model.frames)
-        rate = model.fps.numerator if model.fps.denominator == 1 else float(model.fps)
+        fps = model.rendered_fps or model.fps
+        rate = fps.numerator if fps.denominator == 1 else float(fps)
         offered = {
             "image": Image.fromarray(still),
             "prompt": task.prompt,
@@ -217,16 +264,3 @@ class DiffusersBackend:
         if getattr(transformer, "config", {}).get("image_condition_type") == "latent_concat":
             return frames + _DROPPED_FRAMES
         return frames
-
-    def _pixels(self, video: Tensor) -> Frames:
-        """(T, 3, H, W) in 0..1 as (T, H, W, 3) in 0..255. Raises TakeError where it holds no numbers."""
-        good = torch.isfinite(video).flatten(1).all(dim=1)
-        if not bool(good.all()):
-            first = int((~good).nonzero()[0])
-            raise TakeError(
-                f"{self._model.name}: {int((~good).sum())} of {len(video)} frames are not numbers, frame {first} first",
-                kind="render_nan",
-            )
-        levels = (video.float().clamp(0, 1) * 255).round().to(torch.uint8)
-        pixels: Frames = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return pixels

@@ -61,14 +61,14 @@ def verdict(family: Family, machine: Machine) -> str:
     )
 
 
-def memory_bytes(accelerator: str) -> tuple[int | None, int]:
-    """(held now, peak of this process) on what a backend runs on; on a CPU only the peak is known."""
+def peak_bytes(accelerator: str) -> int:
+    """The most memory that was in use so far: of the GPU by this process, on a CPU of the process."""
     if accelerator != "CPU":
         import torch
 
-        return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated()
+        return int(torch.cuda.max_memory_allocated())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return None, peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _largest_part_gib(family: Family) -> float:

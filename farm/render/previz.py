@@ -5,7 +5,7 @@ bilinear sampling of the still (torch grid_sample, CPU or GPU). Invariants: the 
 sampling stays inside the still, so no border shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil, floor
 
 import cv2
@@ -42,6 +42,7 @@ class PrevizBackend:
         self._model = model
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.accelerator = torch.cuda.get_device_name() if self._device.type == "cuda" else "CPU"
+        self.relieve: Callable[[], bool] = lambda: False
 
     def load(self) -> None:
         """Checks the model's settings. Raises InputError for a size that cannot be had and for any option."""
@@ -81,6 +82,12 @@ class PrevizBackend:
             "threads": str(torch.get_num_threads()),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         }
+
+    def expect(self, prompts: int) -> None:
+        """Nothing is kept for new prompts."""
+
+    def held_bytes(self) -> int:
+        return 0
 
     def close(self) -> None:
         """Holds nothing between takes."""

@@ -7,6 +7,7 @@ it is loaded or it gets the device to itself.
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from farm.errors import MemoryFull
 from farm.render.backend import Backend
@@ -26,6 +27,15 @@ class Room:
     total_bytes: int
 
 
+def device_room(model: Model) -> Room:
+    """What the model's device has now: the first GPU that this process sees, else the CPU's memory."""
+    from farm.render import machine  # torch: a second, and a worker with one model never asks
+
+    if dict(model.hosting).get("device") != "cpu" and (gpus := machine.gpus()):
+        return Room(gpus[0].free_bytes, gpus[0].total_bytes)
+    return Room(machine.memory_bytes(), machine.total_bytes())
+
+
 class Residents:
     """`prompts`: distinct motions of the job, after which encoders may go; `room`: what the device has now, None where
     that cannot be known."""
@@ -34,7 +44,7 @@ class Residents:
         self,
         *,
         prompts: int,
-        room: Callable[[Model], Room | None],
+        room: Callable[[Model], Room | None] = device_room,
         make: Callable[[Model], Backend] = backend,
         weighs: Callable[[Model], int | None] = weights_bytes,
     ) -> None:
@@ -60,6 +70,7 @@ class Residents:
         while self._held and not self._fits_beside(model):
             self._let_go()
         fresh = self._make(model)
+        fresh.relieve = partial(self.relieve, keep=model.name)
         try:
             fresh.load()
         except MemoryFull:

@@ -87,6 +87,32 @@ def test_the_fingerprint_is_text_and_names_the_versions(backend):
     assert fingerprint["threads"] == "1"
 
 
+def test_the_fingerprint_is_of_the_take_that_was_rendered_last(backend):
+    render(backend, seed=1)
+    before = dict(backend.fingerprint())
+    render(backend, seed=2, number=1)
+    assert dict(backend.fingerprint()) == before
+    if backend._model.family == "previz":
+        return
+    assert before["shape"] == f"64x64x{backend._model.frames}"
+    assert before["vae_tiling"] == "false" and before["offload"] == before["quantization"] == "none"
+    assert before["compile"] == "none" and before["attention"] in {"native", "torch"}
+    assert before["dtype"] == "float32" and before["device"] == backend.accelerator
+
+
+def test_what_it_holds_is_said_in_bytes(backend, first):
+    weights = 0 if backend._model.family == "previz" else 1
+    held = backend.held_bytes()
+    assert isinstance(held, int) and (held > 0) == bool(weights)
+    render(backend, seed=1)
+    assert backend.held_bytes() == held, "a take that was rendered before leaves nothing new"
+
+
+def test_how_many_prompts_are_expected_changes_no_pixel(backend, first):
+    backend.expect(3)
+    assert np.array_equal(render(backend, seed=1), first)
+
+
 def test_a_second_one_gives_the_bytes_of_the_first(backend, first, tiny):
     model = backend._model
     second = resident(model.family, tiny)

@@ -4,9 +4,12 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from PIL import Image
 from tiny_models import TINY
-from tiny_takes import FRAME, resident, still, task
+from tiny_offload import copied, offloaded
+from tiny_parts import umt5
+from tiny_takes import FRAME, render, resident, still, task
 
 from farm.render.conditioning import Conditioning
 from farm.render.families import FAMILIES
@@ -126,4 +129,60 @@ def test_detached_modules_are_as_they_were():
     cache.detach()
     encoder(x)
     encoder(x)
-    assert encoder.asked == 3 and "forward" not in vars(encoder)
+    assert encoder.asked == 3 and type(encoder) is Encoder
+
+
+class Counting(ModelHook):
+    """accelerate's way of being asked before a module runs, which is where weights would be moved."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def pre_forward(self, module, *args, **named):
+        self.asked += 1
+        return args, named
+
+
+@pytest.mark.parametrize("hooked_first", [True, False])
+def test_hooks_come_and_go_beneath_what_is_remembered(hooked_first):
+    encoder, cache, hook = umt5(), Conditioning(), Counting()
+    tokens = torch.arange(8)[None]
+    with torch.no_grad():
+        alone = encoder(tokens).last_hidden_state
+        if hooked_first:
+            add_hook_to_module(encoder, hook)
+        cache.attach({"text_encoder": encoder})
+        if not hooked_first:
+            add_hook_to_module(encoder, hook)
+        for _ in range(3):
+            assert torch.equal(encoder(tokens).last_hidden_state, alone)
+            # As pipelines do after each call with offloading: all hooks off, and on again.
+            remove_hook_from_module(encoder, recurse=True)
+            add_hook_to_module(encoder, hook)
+    assert cache.misses == {"text_encoder": 1} and cache.hits == {"text_encoder": 2}
+    assert hook.asked == 1, "what is remembered brings no weights anywhere"
+    cache.detach()
+    remove_hook_from_module(encoder)
+    with torch.no_grad():
+        assert torch.equal(encoder(tokens).last_hidden_state, alone) and hook.asked == 1
+
+
+@pytest.mark.parametrize("way", ["model", "group", "sequential"])
+@pytest.mark.parametrize(
+    ("family", "encoders"),
+    [
+        ("svd", "keep"),
+        ("wan2.1-i2v", "keep"),
+        ("wan2.1-i2v", "cpu"),
+        ("framepack-i2v", "keep"),
+        ("framepack-i2v", "cpu"),
+    ],
+)
+def test_offloading_changes_no_pixel_and_nothing_that_is_remembered(family, encoders, way, tiny):
+    plain = copied(resident(family, tiny))
+    one = offloaded(copied(resident(family, tiny, encoders=encoders)), way)
+    for seed in (1, 2, 1):
+        assert np.array_equal(render(one, seed), render(plain, seed))
+    assert one.conditioning.hits == plain.conditioning.hits
+    assert one.conditioning.misses == plain.conditioning.misses
+    one.close()
