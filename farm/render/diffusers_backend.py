@@ -5,6 +5,7 @@ left out; what cannot be seen there stands in the family's row. Invariants: weig
 checkpoint runs; random numbers come from the task's seed alone; a cancelled take leaves nothing behind for the next.
 """
 
+import importlib.util
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -60,6 +61,12 @@ class DiffusersBackend:
             raise InputError(
                 f"{self._model.name}: device=cuda: torch sees no CUDA device here; expected cpu or auto"
             )
+        package = self._family.package
+        if package and importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"{self._model.name}: {self._family.name} cannot be used without the package {package}, which its "
+                f"licence asks for; install it where workers run: pip install {package}"
+            )
         diffusers.utils.logging.disable_progress_bar()
         diffusers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
@@ -102,9 +109,18 @@ class DiffusersBackend:
         try:
             with (
                 torch.inference_mode(),
-                watched(self._pipe.scheduler, lambda done, steps: beat(done, steps * passes)),
+                watched(
+                    self._pipe.scheduler,
+                    lambda done, steps: beat(done, steps * passes),
+                    self._family.scheduler_calls,
+                ),
             ):
                 video = self._pipe(**self._arguments(still, task)).frames[0]
+        except ValueError as e:
+            if "Guardrail" not in str(e):
+                raise
+            told = f"{self._model.name}: its safety checker refuses the prompt {task.prompt[:80]!r}"
+            raise TakeError(told, kind="prompt_refused") from e
         finally:
             self._pipe.maybe_free_model_hooks()
         frames = self._pixels(video)

@@ -39,7 +39,9 @@ class Family:
     frame rate; where there is none, it gives `fps` and nothing else. `options` are what a job may say besides path,
     repo, revision, dtype and device: all of them are arguments of the pipeline's call. `arguments` are always passed
     unless an option says otherwise. `section_frames`: the pipeline renders section by section; asked for that many
-    frames, it gives `frame_step`. `dtypes`: components that keep more precision than bfloat16 on a GPU.
+    frames, it gives `frame_step`. `least_frames`: fewer are no numbers. `scheduler_calls` of each step. `package`: what
+    the pipeline needs beside the farm's own libraries. `dtypes`: components that keep more precision than bfloat16 on
+    a GPU.
     """
 
     name: str
@@ -62,6 +64,9 @@ class Family:
     guidance_argument: str = "guidance_scale"
     rate_argument: str | None = None
     section_frames: int | None = None
+    least_frames: int = 2
+    scheduler_calls: int = 1
+    package: str | None = None
     arguments: tuple[tuple[str, Scalar], ...] = ()
     options: frozenset[str] = frozenset()
     dtypes: tuple[tuple[str, str], ...] = ()
