@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from tiny_models import TINY
 from tiny_takes import FRAME, resident, still, task
+from tiny_worlds import Checker
 
 from farm.render.conditioning import Conditioning
 from farm.render.families import FAMILIES
@@ -17,7 +18,8 @@ TAKES = [(0, "push in", 1), (0, "push in", 2), (0, "wind", 1), (1, "push in", 1)
 def bare(family, folder):
     """The pipeline as its own documentation calls it: no cache, no hook, arguments written out."""
     row, tiny = FAMILIES[family], TINY[family]
-    pipe = getattr(diffusers, row.pipeline).from_pretrained(folder, dtype=torch.float32)
+    checked = {"safety_checker": Checker()} if family.startswith("cosmos") else {}
+    pipe = getattr(diffusers, row.pipeline).from_pretrained(folder, dtype=torch.float32, **checked)
     pipe.set_progress_bar_config(disable=True)
     sized = {"height": FRAME[0], "width": FRAME[1], "num_frames": tiny.frames}
     own = {
@@ -33,6 +35,8 @@ def bare(family, folder):
         },
         "framepack-i2v": {**sized, "num_frames": 33, "guidance_scale": 6.0},
         "hunyuanvideo1.5-i2v": {"num_frames": 9},
+        "cosmos1-v2w": {**sized, "fps": 30, "guidance_scale": 7.0},
+        "cosmos2-v2w": {**sized, "fps": 16, "guidance_scale": 7.0},
     }.get(family, {**sized, "guidance_scale": row.guidance})
 
     def render(number, prompt, seed):
