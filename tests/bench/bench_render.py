@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stills", type=int, default=2)
     parser.add_argument("--motions", type=int, default=3)
     parser.add_argument("--takes", type=int, default=2, help="seeds of a still and a motion")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument(
         "--repeats", type=int, default=3, help="passes over all takes, of which the best counts"
     )
