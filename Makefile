@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test lint types check bench-scorer calibrate clean
+.PHONY: help install demo test lint types check bench-scorer bench-render bench-gpu calibrate clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,6 +35,12 @@ check: lint types test  ## what CI runs
 
 bench-scorer: install  ## is the scorer better than VBench-style metrics? (first time: 50 minutes on two cores; ARGS=--quick)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench_scorer.py $(ARGS)
+
+bench-render: install  ## what the farm adds to rendering and what it saves, on a tiny model (ARGS="--family svd")
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/bench/bench_render.py $(ARGS)
+
+bench-gpu: install  ## the same on models of real size; needs a CUDA device (ARGS="--model ltx-video")
+	PYTHONPATH=tests:tests/gpu $(BIN)/python tests/bench/bench_gpu.py $(ARGS)
 
 calibrate: install  ## fit the scorer's limits to the development set again, and draw how reliable they are
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/calibrate.py

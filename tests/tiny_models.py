@@ -15,6 +15,7 @@ from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from tiny_hunyuan import framepack, hunyuanvideo, hunyuanvideo15
 from tiny_parts import clip_vision, flow, pixels_of, seeded, t5, t5_tokenizer, umt5, wan_transformer, wan_vae
+from tiny_worlds import cosmos1, cosmos2, kandinsky5
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,10 @@ TINY: dict[str, Tiny] = {
     "hunyuanvideo1.5-i2v": Tiny(hunyuanvideo15, 9, size="native"),
     "framepack-i2v": Tiny(framepack, 37),
     "sana-video-i2v": Tiny(sana, 9),
+    # Its template alone is 700 tokens to a tokenizer of bytes.
+    "kandinsky5-i2v": Tiny(kandinsky5, 17, options={"max_sequence_length": 1024}),
+    "cosmos1-v2w": Tiny(cosmos1, 9),
+    "cosmos2-v2w": Tiny(cosmos2, 9),
 }
 
 

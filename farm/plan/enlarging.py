@@ -18,7 +18,9 @@ Look = Callable[[Still], StillReport]
 def warning_look(look: Look, models: Iterable[Model]) -> Look:
     """`look`, but a still that is smaller than what a model makes of it passes with a warning."""
     sized = [
-        (model, int(size[1]), int(size[2])) for model in models if (size := _BY_NUMBER.fullmatch(model.size))
+        (model, (int(size[1]), int(size[2])))
+        for model in models
+        if (size := _BY_NUMBER.fullmatch(model.size))
     ]
 
     def warned(still: Still) -> StillReport:
@@ -26,7 +28,7 @@ def warning_look(look: Look, models: Iterable[Model]) -> Look:
         width, height = report.width_px, report.height_px
         if report.verdict is not Gate.OK or width is None or height is None:
             return report
-        scales = [(scale_of(width, height, *frame, model.fit), model) for model, *frame in sized]
+        scales = [(scale_of(width, height, *frame, model.fit), model) for model, frame in sized]
         scale, model = max(scales, key=lambda one: one[0])
         if scale <= 1:
             return report

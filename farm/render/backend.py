@@ -19,6 +19,10 @@ class Backend(Protocol):
         [], bool
     ]  # lets go of all else on its device, when memory runs out; whether there was anything
 
+    def check(self) -> None:
+        """Raises InputError for what the model's settings ask of this machine in vain; nothing is fetched or loaded."""
+        ...
+
     def load(self) -> None:
         """Makes the model resident. Raises InputError when the model cannot be used here, MemoryFull when this machine
         has not enough memory for it."""

@@ -8,6 +8,7 @@ alone; a take that was cancelled, or did not fit into memory, leaves nothing beh
 import gc
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import diffusers
@@ -48,26 +49,39 @@ class DiffusersBackend:
         self.conditioning = Conditioning()
         self.relieve: Callable[[], bool] = lambda: False
         self._pipe: Any = None
-        self._signature: Mapping[str, inspect.Parameter] = {}
+        self._signature: Mapping[str, inspect.Parameter] = {}  # of the pipeline's call, from check()
         self._away: Mapping[str, Away] = {}
         self._prompts: set[str] = set()
         self._expected = 1
         self._rendered: Shape | None = None
 
-    def load(self) -> None:
-        """Raises InputError for a device that is not there, for settings that cannot be had here, and for weights that
-        cannot be loaded as the family; MemoryFull where there is not enough memory for them."""
+    def check(self) -> None:
+        """Raises InputError for a device or a package that is not there, and for settings that cannot be had here."""
+        name, package = self._model.name, self._family.package
         if self._device == "cuda" and not torch.cuda.is_available():
+            raise InputError(f"{name}: device=cuda: torch sees no CUDA device here; expected cpu or auto")
+        if package and find_spec(package) is None:
             raise InputError(
-                f"{self._model.name}: device=cuda: torch sees no CUDA device here; expected cpu or auto"
+                f"{name}: {self._family.name} needs the package {package}, for which its licence asks: "
+                f"pip install {package}"
             )
+        pipeline = getattr(diffusers, str(self._family.pipeline), None)
+        if pipeline is None:
+            raise InputError(
+                f"{name}: diffusers {diffusers.__version__} has no {self._family.pipeline}; update it"
+            )
+        self._signature = inspect.signature(pipeline.__call__).parameters
+        self._check_options()
+        self._hosting.check_machine(loading.dtypes(self._model, self._family, self._device)["default"])
+
+    def load(self) -> None:
+        """Raises InputError as `check` does and for weights that cannot be loaded as the family, MemoryFull where there
+        is not enough memory for them."""
+        self.check()
         diffusers.utils.logging.disable_progress_bar()
         diffusers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
-        pipeline = getattr(diffusers, str(self._family.pipeline))
-        self._signature = inspect.signature(pipeline.__call__).parameters
-        self._check_options()
         if self._device == "cpu":
             # Sums split over threads round differently; and a farm's CPU slot is one core.
             torch.set_num_threads(1)
@@ -172,7 +186,6 @@ class DiffusersBackend:
     def _loaded(self) -> Any:
         """The pipeline as the settings want it, cheap refusals first."""
         kinds = loading.dtypes(self._model, self._family, self._device)
-        self._hosting.check_machine(kinds["default"])
         with loading.honest(self._model, f"{self._model.path} cannot be loaded as {self._family.pipeline}"):
             self._source = loading.source(self._model, self._family, kinds)
             parts = self._source.classes()
@@ -195,12 +208,21 @@ class DiffusersBackend:
             with (
                 torch.inference_mode(),
                 self._hosting.attending(),
-                watched(self._pipe.scheduler, lambda done, steps: beat(done, steps * passes)),
+                watched(
+                    self._pipe.scheduler,
+                    lambda done, steps: beat(done, steps * passes),
+                    self._family.scheduler_calls,
+                ),
             ):
                 video = self._pipe(**self._arguments(still, task)).frames[0]
             return frames_of(video, still, task.model.frames, self._model.name)
         except torch.OutOfMemoryError:
             return None
+        except ValueError as e:
+            if "Guardrail" not in str(e):
+                raise
+            told = f"{self._model.name}: its safety checker refuses the prompt {task.prompt[:80]!r}"
+            raise TakeError(told, kind="prompt_refused") from e
         finally:
             self._pipe.maybe_free_model_hooks()
 

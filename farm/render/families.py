@@ -229,12 +229,17 @@ def _frames(family: Family, render: RenderSpec, fps: Fraction, where: str) -> in
     step = family.frame_step
     if render.frames is None:
         wanted = float(render.seconds * fps) if render.seconds else float(family.frames / family.fps * fps)
-        return max(step + 1, round((wanted - 1) / step) * step + 1) if step > 1 else max(2, round(wanted))
+        whole = round((wanted - 1) / step) * step + 1 if step > 1 else round(wanted)
+        return max(step + 1, family.least_frames, whole)
     if step > 1 and (render.frames - 1) % step:
         below = (render.frames - 1) // step * step + 1
         near = f"{below} or {below + step}" if below > 1 else f"{below + step}"
         raise InputError(
             f"{where}: render.frames={render.frames}: {family.name} needs {step}n+1 frames; try {near}"
+        )
+    if render.frames < family.least_frames:
+        raise InputError(
+            f"{where}: render.frames={render.frames}: {family.name} needs at least {family.least_frames} frames"
         )
     return render.frames
 

@@ -18,6 +18,9 @@ _BF16_BYTES = 2
 UMT5_XXL_GIB = 10.6
 T5_XXL_GIB = 8.9
 
+# How the name of a family begins that is in no table.
+GENERIC = "generic:"
+
 # What a job may say to every family that reads a prompt.
 TEXT = frozenset({"negative_prompt", "max_sequence_length"})
 
@@ -39,7 +42,9 @@ class Family:
     frame rate; where there is none, it gives `fps` and nothing else. `options` are what a job may say besides path,
     repo, revision, dtype and device: all of them are arguments of the pipeline's call. `arguments` are always passed
     unless an option says otherwise. `section_frames`: the pipeline renders section by section; asked for that many
-    frames, it gives `frame_step`. `dtypes`: components that keep more precision than bfloat16 on a GPU.
+    frames, it gives `frame_step`. `least_frames`: fewer are no numbers. `scheduler_calls` of each step. `package`: what
+    the pipeline needs beside the farm's own libraries. `dtypes`: components that keep more precision than bfloat16 on
+    a GPU.
 
     A checkpoint is of this family when its index names `pipeline` or one of `classes` (the same weights are published
     under text-to-video names), and says yes and no as in `marks`: entries of model_index.json (`transformer_2`) and of
@@ -68,6 +73,9 @@ class Family:
     guidance_argument: str = "guidance_scale"
     rate_argument: str | None = None
     section_frames: int | None = None
+    least_frames: int = 2
+    scheduler_calls: int = 1
+    package: str | None = None
     arguments: tuple[tuple[str, Scalar], ...] = ()
     options: frozenset[str] = frozenset()
     dtypes: tuple[tuple[str, str], ...] = ()

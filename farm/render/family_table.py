@@ -138,6 +138,8 @@ ROWS: tuple[Family, ...] = (
         frame_step=4,
         sizes=((768, 512), (512, 768)),
         size_multiple=16,
+        # Its first four latent frames are levelled with those after them: without a fifth there are only NaNs.
+        least_frames=17,
         steps=50,
         guidance=5.0,
         options=TEXT,
@@ -145,7 +147,7 @@ ROWS: tuple[Family, ...] = (
     ),
     Family(
         name="cosmos1-v2w",
-        about="Cosmos 1.0 Diffusion 7B Video2World; its safety checker may refuse a prompt",
+        about="Cosmos 1.0 Diffusion 7B Video2World; its safety checker may refuse a prompt, and blurs faces",
         pipeline="CosmosVideoToWorldPipeline",
         repo="nvidia/Cosmos-1.0-Diffusion-7B-Video2World",
         licence="see the checkpoint",
@@ -157,12 +159,14 @@ ROWS: tuple[Family, ...] = (
         steps=36,
         guidance=7.0,
         rate_argument="fps",
+        scheduler_calls=2,  # the first for the clean sample alone
+        package="cosmos_guardrail",
         options=TEXT | {"augment_sigma"},
         denoiser_billions=7,
     ),
     Family(
         name="cosmos2-v2w",
-        about="Cosmos Predict2 2B Video2World; its safety checker may refuse a prompt",
+        about="Cosmos Predict2 2B Video2World; its safety checker may refuse a prompt, and blurs faces",
         pipeline="Cosmos2VideoToWorldPipeline",
         repo="nvidia/Cosmos-Predict2-2B-Video2World",
         licence="see the checkpoint",
@@ -174,6 +178,7 @@ ROWS: tuple[Family, ...] = (
         steps=35,
         guidance=7.0,
         rate_argument="fps",
+        package="cosmos_guardrail",
         options=TEXT | {"sigma_conditioning"},
         denoiser_billions=2,
     ),

@@ -15,9 +15,8 @@ import torch
 
 from farm.errors import InputError
 from farm.render.checkpoint import Checkpoint
-from farm.render.family import TEXT, Family
+from farm.render.family import GENERIC, TEXT, Family
 
-PREFIX = "generic:"
 _GIVEN = frozenset(
     {"self", "image", "prompt", "height", "width", "num_frames", "frames", "num_inference_steps"}
 )
@@ -42,7 +41,7 @@ def family_of(checkpoint: Checkpoint) -> Family:
     width, height = shape.rounded(_sides(takes) or shape.size or _SIZE)
     sizes = ((width, height),) if width == height else ((width, height), (height, width))
     return Family(
-        name=PREFIX + name,
+        name=GENERIC + name,
         about=f"{name} of diffusers {diffusers.__version__}, guessed from its signature and configs",
         pipeline=name,
         licence="see the checkpoint",

@@ -44,8 +44,8 @@ class PrevizBackend:
         self.accelerator = torch.cuda.get_device_name() if self._device.type == "cuda" else "CPU"
         self.relieve: Callable[[], bool] = lambda: False
 
-    def load(self) -> None:
-        """Checks the model's settings. Raises InputError for a size that cannot be had and for any option."""
+    def check(self) -> None:
+        """Raises InputError for a size that cannot be had and for any option."""
         if self._model.options:
             names = ", ".join(name for name, _ in self._model.options)
             raise InputError(f"{self._model.name}: previz takes no options, got {names}")
@@ -53,6 +53,9 @@ class PrevizBackend:
             self.frame_size(MIN_EDGE_PX, MIN_EDGE_PX)
         except ValueError as e:
             raise InputError(f"{self._model.name}: {e}") from e
+
+    def load(self) -> None:
+        self.check()
         if self._device.type == "cpu":
             # Sums split over threads round differently; and a farm's CPU slot is one core.
             torch.set_num_threads(1)

@@ -10,8 +10,9 @@ from typing import Any
 
 
 @contextmanager
-def watched(scheduler: Any, on_step: Callable[[int, int], None]) -> Iterator[None]:
+def watched(scheduler: Any, on_step: Callable[[int, int], None], calls: int = 1) -> Iterator[None]:
     """Within it, `on_step(steps done, steps of one pass)` is called after each step; what it raises ends the render.
+    A step is over after so many `calls` of the scheduler.
 
     The class is exchanged, not the method: pipelines look at the signature of `step`, copy schedulers (whose steps
     are not counted) and ask isinstance, all of which a patched instance breaks.
@@ -25,7 +26,8 @@ def watched(scheduler: Any, on_step: Callable[[int, int], None]) -> Iterator[Non
         result = base.step(self, *args, **named)
         if self is scheduler:
             done += 1
-            on_step(done, len(self.timesteps))
+            if done % calls == 0:
+                on_step(done // calls, len(self.timesteps))
         return result
 
     scheduler.__class__ = type(base.__name__, (base,), {"step": step})

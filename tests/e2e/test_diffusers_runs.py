@@ -3,11 +3,18 @@
 import json
 
 import av
+import pyarrow.parquet as pq
 import pytest
 from small_runs import essence, farm, job_json, takes, write_job, write_stills
 from tiny_models import TINY
 
 from farm.cli import BAD_INPUT, DONE, SHORT, call
+from farm.render.families import FAMILIES
+
+# 17 frames are legal for all of them, and so are 64x64 pixels.
+SEVEN = (
+    "svd", "ltx-video", "wan2.1-i2v", "wan2.2-ti2v-5b", "hunyuanvideo-i2v", "sana-video-i2v", "kandinsky5-i2v",
+)  # fmt: skip
 
 
 def tiny_job(folder, tiny, *families, **changes):
@@ -111,3 +118,48 @@ def test_a_local_ray_gives_the_inline_pools_manifest(run, tmp_path, tiny):
     told = farm("run", job)
     assert told.returncode in (DONE, SHORT), told.stderr
     assert essence(tmp_path / "run") == essence(run)
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory, tiny):
+    """One job of seven families on a local Ray with two workers, one take each, as a person starts it."""
+    folder = tmp_path_factory.mktemp("seven")
+    job = tiny_job(
+        folder, tiny, *SEVEN, render={"frames": 17, "size": "64x64", "steps": 2}, takes={"min": 1, "max": 1},
+        workers={"max": 2, "gpus": 0},
+    )  # fmt: skip
+    told = farm("run", job)
+    assert told.returncode == SHORT, told.stdout + told.stderr
+    return folder / "run"
+
+
+def test_seven_families_in_one_job_each_settle_as_themselves(seven):
+    rows = {row["model"].removesuffix("-tiny"): row for row in takes(seven).to_pylist()}
+    assert sorted(rows) == sorted(SEVEN)
+    for family, row in rows.items():
+        assert row["status"] == "rejected" and row["score"] is not None, (family, row["reason"])
+        assert row["fps"] == float(FAMILIES[family].fps) and row["frames"] == 17, family
+        assert json.loads(row["fingerprint"])["renderer"] == f"diffusers/{FAMILIES[family].pipeline}"
+    assert len({row["model_revision"] for row in rows.values()}) == len(SEVEN)
+    assert len({row["worker"] for row in rows.values()}) == 2, "both workers had work"
+
+
+def test_each_of_their_clips_decodes_to_its_span(seven):
+    rows = takes(seven).to_pylist()
+    for row in rows:
+        with av.open(seven / row["clip_uri"]) as clip:
+            assert float(clip.streams.video[0].average_rate) == row["fps"]
+            assert len(list(clip.decode(video=0))) == row["span_stop"] - row["span_start"]
+    assert len({row["clip_sha256"] for row in rows}) == len(rows) == len(SEVEN)
+
+
+def test_one_select_comes_of_seven_models_that_compete(seven):
+    (select,) = pq.read_table(seven / "selects.parquet").to_pylist()
+    assert (select["still_id"], select["motion_id"], select["takes_tried"]) == ("still0", "push", len(SEVEN))
+    # What random weights render is no take of its still, and the scorer says so.
+    assert (select["verdict"], select["take_id"], select["model"]) == ("none_usable", None, None)
+    summary = json.loads((seven / "summary.json").read_text())
+    expected = {
+        "takes": 7, "kept": 0, "rejected": 7, "failed": 0, "selected": 0, "none_usable": 1, "pairs": 1, "ended": "done",
+    }  # fmt: skip
+    assert {name: summary[name] for name in expected} == expected

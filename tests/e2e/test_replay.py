@@ -231,7 +231,7 @@ def test_a_diffusers_take_comes_out_again_unless_its_model_changed(tmp_path, tin
     code, found = replayed(tmp_path / "run", row["take_id"], capsys)
     assert (code, found["verdict"], found["same_bytes"], unsaid(found)) == (DONE, "identical", True, set())
     (model / "notes.txt").write_text("another")
-    assert "changed since the take was rendered: was local-" in refused(
+    assert "holds other files here than the job was planned with (local-" in refused(
         tmp_path / "run", row["take_id"], capsys
     )
     shutil.rmtree(model)

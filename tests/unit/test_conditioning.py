@@ -1,53 +1,19 @@
 """Conditioning: what is kept between takes, and that it changes no bit of what the bare pipeline renders."""
 
-import diffusers
 import numpy as np
 import pytest
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
-from PIL import Image
+from tiny_bare import bare
 from tiny_models import TINY
 from tiny_offload import copied, offloaded
 from tiny_parts import umt5
-from tiny_takes import FRAME, render, resident, still, task
+from tiny_takes import render, resident, still, task
 
 from farm.render.conditioning import Conditioning
 from farm.render.families import FAMILIES
 
 TAKES = [(0, "push in", 1), (0, "push in", 2), (0, "wind", 1), (1, "push in", 1), (0, "push in", 1)]
-
-
-def bare(family, folder):
-    """The pipeline as its own documentation calls it: no cache, no hook, arguments written out."""
-    row, tiny = FAMILIES[family], TINY[family]
-    pipe = getattr(diffusers, row.pipeline).from_pretrained(folder, dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
-    sized = {"height": FRAME[0], "width": FRAME[1], "num_frames": tiny.frames}
-    own = {
-        "svd": {**sized, "fps": 7, "max_guidance_scale": 3.0},
-        "ltx-video": {**sized, "frame_rate": 25, "guidance_scale": 3.0},
-        "ltx-2": {**sized, "frame_rate": 24, "guidance_scale": 3.0},
-        "sana-video-i2v": {
-            "height": 64,
-            "width": 64,
-            "frames": 9,
-            "use_resolution_binning": False,
-            "guidance_scale": 6.0,
-        },
-        "framepack-i2v": {**sized, "num_frames": 33, "guidance_scale": 6.0},
-        "hunyuanvideo1.5-i2v": {"num_frames": 9},
-    }.get(family, {**sized, "guidance_scale": row.guidance})
-
-    def render(number, prompt, seed):
-        words = {"prompt": prompt} if row.takes_text else {}
-        torch.manual_seed(seed)
-        video = pipe(
-            image=Image.fromarray(still(number)), num_inference_steps=2, output_type="np",
-            generator=torch.Generator("cpu").manual_seed(seed), **words, **own, **tiny.options,
-        ).frames[0]  # fmt: skip
-        return (np.asarray(video) * 255).round().astype(np.uint8)
-
-    return render
 
 
 @pytest.fixture(autouse=True)

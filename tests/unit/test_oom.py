@@ -146,7 +146,7 @@ def test_a_model_that_does_not_fit_is_not_called_bad_input(tiny, monkeypatch):
 
     monkeypatch.setattr(diffusers.WanImageToVideoPipeline, "to", to)
     with pytest.raises(
-        BrokenFarm, match=r"tiny: does not fit into the GPU \(.+\); what needs less: offload"
+        MemoryFull, match=r"tiny: does not fit into the GPU \(.+\); what needs less: offload"
     ) as told:
         resident("wan2.2-ti2v-5b", tiny)
     assert "encoders: cpu or drop; quantization" in str(told.value) and "\n" not in str(told.value)
