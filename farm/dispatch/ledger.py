@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from farm.dispatch import placement, retry, scaling
 from farm.dispatch.board import Board
+from farm.dispatch.crew import Crew
 from farm.dispatch.events import (
     CloseStill,
     Event,
@@ -55,19 +56,8 @@ class Limits:
     stills_ahead: int = 8
 
 
-@dataclass(slots=True)
-class _Worker:
-    ready: bool = False
-    leaving: bool = False  # it faulted; it is stopped as soon as what else it holds is settled
-    leases: set[Lease] = field(default_factory=set)
-    still: int | None = None
-
-
 class Ledger:
-    """Decides for one run over the shots of `board`, `shots_per_still` of them to a still.
-
-    Workers are named `session` and a number, so that no name is used twice in all sessions of a run.
-    """
+    """Decides for one run over the shots of `board`, `shots_per_still` of them to a still."""
 
     def __init__(
         self, board: Board, shots_per_still: int, rule: TakesRule, limits: Limits, *, session: str = "w"
@@ -75,29 +65,26 @@ class Ledger:
         self.finished = False
         self._board = board
         self._limits = limits
-        self._session = session
         self._queue = TakeQueue(board, shots_per_still, rule, stills_ahead=limits.stills_ahead)
         self._purse = Purse(limits.usd, limits.hours, limits.spent_usd, limits.gpus_per_worker)
         self._out: dict[Cell, Lease] = {}
         self._tries: dict[Cell, int] = {}
         self._faults: dict[Cell, list[retry.Fault]] = {}
-        self._workers: dict[str, _Worker] = {}
-        self._started = 0
+        self._crew = Crew(session)
         self._rule = rule
         self._failed_starts = self._store_faults = self._faults_in_a_row = 0
         self._start_trouble = ""
         self._ending: Finish | None = None
 
     def standing(self) -> Standing:
-        ready = sum(worker.ready for worker in self._workers.values())
         return Standing(
             shots=len(self._board),
             shots_accepted=self._board.shots_accepted,
             takes_settled=self._board.takes_settled,
             takes_waiting=self._queue.waiting,
             in_flight=len(self._out),
-            workers_ready=ready,
-            workers_starting=len(self._workers) - ready,
+            workers_ready=self._crew.ready,
+            workers_starting=len(self._crew) - self._crew.ready,
             spent_usd=self._purse.spent_usd,
         )
 
@@ -141,17 +128,17 @@ class Ledger:
                 self._ending = self._ending or Finish("interrupted")
                 if at_once:
                     self._out.clear()
-                    yield from self._dismiss(list(self._workers), gently=False)
+                    yield from self._dismiss(self._crew.names(), gently=False)
 
     def _welcome(self, event: WorkerReady) -> None:
-        worker = self._workers.get(event.worker)
+        worker = self._crew.get(event.worker)
         if worker is not None:
             worker.ready = True
             self._failed_starts = 0
             self._purse.hire(event.worker, event.price_usd_h, event.load_s)
 
     def _lose(self, event: WorkerLost) -> Iterator[Instruction]:
-        worker = self._workers.pop(event.worker, None)
+        worker = self._crew.pop(event.worker)
         if worker is None:
             return
         self._purse.dismiss(event.worker)
@@ -171,8 +158,8 @@ class Ledger:
             self._store_faults += 1
             if self._store_faults >= self._limits.caps.store_faults:
                 self._break(f"the store refused {self._store_faults} times in a row: {event.message}")
-        elif lease.worker in self._workers:
-            self._workers[lease.worker].leaving = True
+        elif (worker := self._crew.get(lease.worker)) is not None:
+            worker.leaving = True
         self._release(lease)
         fault = retry.Fault(lease.worker, event.blame, event.kind, event.message)
         yield from self._requeue((lease.shot, lease.take), fault)
@@ -200,10 +187,9 @@ class Ledger:
     # --- what follows from it -------------------------------------------------------------------------
 
     def _go_on(self) -> Iterator[Instruction]:
-        longest = max((len(worker.leases) for worker in self._workers.values()), default=0)
-        if self._ending is None and (verdict := self._purse.verdict(longest)):
+        if self._ending is None and (verdict := self._purse.verdict(self._crew.longest_queue)):
             self._ending = Finish("budget", verdict)
-        leaving = [name for name, worker in self._workers.items() if worker.leaving and not worker.leases]
+        leaving = self._crew.names(lambda worker: worker.leaving and not worker.leases)
         yield from self._dismiss(leaving, gently=False)
         if self._ending is None:
             for still in self._queue.fill(2 * placement.AHEAD * self._limits.workers):
@@ -212,10 +198,10 @@ class Ledger:
             yield from self._hire()
             if self._queue.exhausted:
                 # Whoever is still busy takes what may yet come; the others cost money and are not needed.
-                idle = [name for name, worker in self._workers.items() if not worker.leases]
+                idle = self._crew.names(lambda worker: not worker.leases)
                 yield from self._dismiss(idle, gently=True)
         if not self._out and (self._ending or self._queue.empty):
-            yield from self._dismiss(list(self._workers), gently=True)
+            yield from self._dismiss(self._crew.names(), gently=True)
             self.finished = True
             broken = self._ending is not None and self._ending.reason == "broken"
             # Asked to end, or out of budget, with the last takes that were due: nothing is missing.
@@ -223,13 +209,9 @@ class Ledger:
             yield self._ending if self._ending and not done else Finish("done")
 
     def _dispatch(self) -> Iterator[Instruction]:
-        seats = {
-            name: self._seat(name)
-            for name, worker in self._workers.items()
-            if worker.ready and not worker.leaving
-        }
+        seats = self._crew.seats(self._alone)
         held: list[Cell] = []  # takes that wait for a worker of their own
-        loading = sum(not worker.ready for worker in self._workers.values())
+        loading = len(self._crew) - self._crew.ready
         for _ in range(len(self._queue.ready)):
             # The last takes are not queued behind others while a worker is about to be free for them.
             ahead = placement.AHEAD if self._queue.waiting > loading else 1
@@ -243,47 +225,38 @@ class Ledger:
                 continue
             self._tries[cell] = self._tries.get(cell, 0) + 1
             lease = Lease(*cell, attempt=self._tries[cell], worker=name)
-            worker = self._workers[name]
             self._out[cell] = lease
-            worker.leases.add(lease)
-            worker.still = still
-            seats[name] = self._seat(name)
+            self._crew.give(lease, still)
+            seats[name] = self._crew.seat(name, self._alone)
             yield Render(lease)
         self._queue.ready.extendleft(reversed(held))
 
-    def _seat(self, name: str) -> placement.Seat:
-        worker = self._workers[name]
-        alone = any(self._suspect((lease.shot, lease.take)) for lease in worker.leases)
-        return placement.Seat(name, placement.AHEAD if alone else len(worker.leases), worker.still)
+    def _alone(self, lease: Lease) -> bool:
+        return self._suspect((lease.shot, lease.take))
 
     def _suspect(self, cell: Cell) -> bool:
         return retry.suspect(self._faults.get(cell, ()))
 
     def _hire(self) -> Iterator[Instruction]:
-        present = [worker for worker in self._workers.values() if not worker.leaving]
-        loading = sum(not worker.ready for worker in present)
-        wanted = scaling.workers_to_start(self._limits.workers, len(present), loading, self._queue.waiting)
+        present, loading = self._crew.present, len(self._crew) - self._crew.ready
+        wanted = scaling.workers_to_start(self._limits.workers, present, loading, self._queue.waiting)
         if wanted and self._failed_starts >= self._limits.caps.failed_starts:
             # Where others render, the night goes on with them; a start is tried again when they have settled a take.
             if not present:
                 self._break(f"{self._failed_starts} workers in a row could not start: {self._start_trouble}")
             return
         for _ in range(wanted):
-            self._started += 1
-            name = f"{self._session}{self._started}"
-            self._workers[name] = _Worker()
-            yield StartWorker(name)
+            yield StartWorker(self._crew.hire())
 
     def _dismiss(self, names: list[str], *, gently: bool) -> Iterator[Instruction]:
         for name in names:
-            del self._workers[name]
+            self._crew.pop(name)
             self._purse.dismiss(name)
             yield StopWorker(name, gently=gently)
 
     def _release(self, lease: Lease) -> None:
         del self._out[lease.shot, lease.take]
-        if lease.worker in self._workers:
-            self._workers[lease.worker].leases.discard(lease)
+        self._crew.release(lease)
 
     def _break(self, message: str) -> None:
         if self._ending is None or self._ending.reason != "broken":
@@ -291,9 +264,7 @@ class Ledger:
 
     def check(self) -> None:
         """Asserts what must hold between events; for tests and simulations, where a breach is a bug."""
-        held = [lease for worker in self._workers.values() for lease in worker.leases]
         if not self.finished:
-            assert sorted(held, key=repr) == sorted(self._out.values(), key=repr), "a lease has one worker"
+            self._crew.check(self._out.values())
             self._queue.check(set(self._out))
-        assert all(len(worker.leases) <= placement.AHEAD for worker in self._workers.values())
-        assert sum(not worker.leaving for worker in self._workers.values()) <= self._limits.workers
+        assert self._crew.present <= self._limits.workers
