@@ -54,7 +54,7 @@ def test_intervals():
 def test_the_tally_gives_rate_and_time_left():
     tally = Tally()
     for second in range(5):
-        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, None), None, 10.0 + 2 * second)
+        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, None, ("previz",)), None, 10.0 + 2 * second)
         tally.on_outcome(outcome(Status.KEPT))
     assert tally.takes_per_s == pytest.approx(0.5)
     tally.on_turn(STANDING, 20.0)
@@ -68,7 +68,7 @@ def test_plain_lines_where_there_is_no_terminal():
     tally = Tally()
     progress = Progress(Console(file=file, width=60), tally)
     with progress.shown():
-        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, 2.0), None, 0.0)
+        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, 2.0, ("previz",)), None, 0.0)
         tally.on_outcome(outcome(Status.FAILED))
         tally.on_turn(STANDING, 1.0)
         progress.on_turn(STANDING, 1.0)
