@@ -60,6 +60,7 @@ class Limits:
     gpus_per_worker: float = 0.0
     caps: Caps = field(default_factory=Caps)
     stills_ahead: int = 8
+    lookahead: int = LOOKAHEAD
 
 
 class Ledger:
@@ -89,7 +90,7 @@ class Ledger:
             rule,
             models=len(models),
             stills_ahead=limits.stills_ahead,
-            window=LOOKAHEAD * limits.workers,
+            window=limits.lookahead * limits.workers,
         )
         self._crew = Crew(session, models)
         self._attempts = Attempts()
@@ -186,7 +187,8 @@ class Ledger:
         self, worker: Member, fault: Fault | None, *, culprit: Lease | None
     ) -> Iterator[Instruction]:
         """What a worker that is gone held goes back; the culprit is charged, all of it where none is known."""
-        for lease in sorted(worker.leases, key=lambda lease: (lease.shot, lease.take)):
+        # The culprit goes back last, and so is in front: a worker that has nothing else yet renders it alone.
+        for lease in sorted(worker.leases, key=lambda lease: (lease == culprit, lease.shot, lease.take)):
             del self._out[lease.shot, lease.take]
             charged = fault if culprit in (None, lease) else None
             yield from self._requeue((lease.shot, lease.take), charged)
