@@ -317,7 +317,7 @@ class Night:
                 waiting = board.takes_left(self.ledger._rule, per_still, len(self.models))[number]
                 waiting += len(board) // len(self.models)
                 take_s = max(self.take_s[model], ASSUMED_TAKE_S)
-                least_s = min(self.load_s[model] or ASSUMED_LOAD_S, ASSUMED_LOAD_S)
+                least_s = min(self.load_s[model], ASSUMED_LOAD_S)
                 assert waiting * take_s / (others + 1) > WORTH * least_s, "not worth its load"
             machine.loads = model
         machine.leases.add(lease)

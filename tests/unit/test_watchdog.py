@@ -127,9 +127,9 @@ def test_waiting_for_a_renderer_that_works_is_never_too_long(warm):
 def test_who_waits_alone_is_not_forgotten(warm):
     """Its worker froze between two answers: the take that it waited for has ended, and nothing more is heard."""
     evening, second, third = warm
+    evening.tell(Beat(third, WAITING))
     evening.renders(second, 10)
-    (fourth,) = evening.settles(second)
-    evening.tell(Beat(third, WAITING), Beat(fourth, WAITING))
+    evening.settles(second)
     assert evening.wait(FACTOR * 40) == [], "as long as one waited for the first take"
     assert kinds(evening.wait(1))[0] is StopWorker
 
@@ -201,6 +201,19 @@ def test_a_render_without_end_is_cancelled_once_and_its_take_charged(warm):
     assert cancel.trouble == "renders for 201 s, step 20 of 999; allowed: 200 s"
     told = evening.tell(TakeFaulted(second, Blame.WORKER, "overdue", "cancelled"))
     assert StartWorker("w2", "m") in told and StopWorker not in kinds(told), "its other take may still finish"
+
+
+def test_finishing_is_no_part_of_a_render():
+    evening = Evening()
+    first, second = evening.ready("w1")
+    evening.renders(first, 10)
+    evening.tell(Beat(first, FINISHING, shape=SHAPE), Beat(second, RENDERING, 0, 999, SHAPE))
+    evening.wait(300)
+    evening.tell(TakeSettled(first, Status.KEPT, 1.0, ("m",)))
+    for step in range(1, 30):
+        evening.wait(10)
+        evening.tell(Beat(second, RENDERING, step, 999, SHAPE))
+    assert [type(one) for one in evening.out].count(Cancel) == 1
 
 
 def test_a_render_that_does_not_end_when_told_to_is_killed(warm):
