@@ -82,9 +82,9 @@ class Crew:
         return sum(not member.leaving for member in self._members.values())
 
     @property
-    def models(self) -> frozenset[int]:
+    def models(self) -> set[int]:
         """All that somebody who is not leaving holds or loads."""
-        return frozenset().union(*(member.holds for member in self._members.values() if not member.leaving))
+        return {model for member in self._members.values() if not member.leaving for model in member.holds}
 
     def with_model(self, model: int) -> int:
         """Those who are not leaving and hold or load it."""

@@ -63,6 +63,8 @@ class Foreman:
     def unfinished(self) -> set[int]:
         """The models of which takes wait or are out."""
         waiting = {model for model in self._models if self._queue.waiting_for(model)}
+        if len(waiting) == len(self._models):
+            return waiting
         return waiting | {self._queue.model_of(lease.shot) for lease in self._crew.leases()}
 
     def workers_wanted(self, limit: int) -> int:

@@ -31,6 +31,9 @@ _LONGEST_TICK_S = 5.0
 """Of the time between two looks at the clock no more is counted. They come several times a second, unless the driver
 itself was stopped or busy: then signs of life lie unread, and are read before the limits are looked at again."""
 
+_LOOKS_EVERY_S = 1.0
+"""Limits are minutes: looking at every lease at every tick would be the dearest thing that the ledger does."""
+
 _KEPT = 65_536
 """Facts that are remembered, some 10 MB; the oldest are forgotten first, and cost a generous limit."""
 
@@ -65,7 +68,7 @@ class _Watch:
 
 class Watchdog:
     def __init__(self) -> None:
-        self._now_s = self._tick_s = 0.0
+        self._now_s = self._tick_s = self._looked_s = 0.0
         self._began = False
         self._accelerators: dict[str, str] = {}  # of workers
         self._watched: dict[str, dict[Lease, _Watch]] = {}  # worker -> its leases
@@ -121,6 +124,9 @@ class Watchdog:
 
     def overdue(self) -> list[Late]:
         """The leases that are past a limit now; one that renders too long is named once, and then may hang."""
+        if self._now_s - self._looked_s < _LOOKS_EVERY_S:
+            return []
+        self._looked_s = self._now_s
         return [
             late
             for worker, watches in self._watched.items()
