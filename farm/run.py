@@ -212,7 +212,8 @@ def _drive(
         gpus_per_worker=plan.gpus_per_worker,
     )
     session = f"{secrets.token_hex(2)}-"
-    ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, session=session)
+    models = [model.name for model in plan.grid.models]
+    ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, models=models, session=session)
     record = RunRecord(blobs, manifest, plan.extra, clock)
     progress = Progress(console, tally)
     look = warning_look(StillLook(characters=plan.scoring.faces), plan.grid.models)

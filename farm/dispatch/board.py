@@ -44,11 +44,13 @@ class Board:
             return []
         return takes.due(rule, self.settled(shot), self.accepted(shot))
 
-    def takes_left(self, rule: takes.TakesRule) -> int:
-        """A lower bound of the takes that are still due: what is missing of every shot's first round."""
+    def takes_left(self, rule: takes.TakesRule, shots_per_still: int, models: int) -> list[int]:
+        """For each model, a lower bound of the takes that are still due: what is missing of its shots' first rounds."""
         first = np.uint64((1 << rule.min) - 1)
         missing = rule.min - np.bitwise_count(self._masks & first).astype(np.int64)
-        return int(missing[(self._flags & self._HOPELESS) == 0].sum())
+        missing[self._flags & self._HOPELESS > 0] = 0
+        by_model = missing.reshape(-1, models, shots_per_still // models).sum(axis=(0, 2))
+        return [int(count) for count in by_model]
 
     def is_done(self, rule: takes.TakesRule) -> bool:
         """Whether no shot deserves another take."""

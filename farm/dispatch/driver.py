@@ -9,6 +9,7 @@ from typing import Protocol
 
 from farm.clock import Clock
 from farm.dispatch.events import (
+    Cancel,
     CloseStill,
     Event,
     Finish,
@@ -130,12 +131,14 @@ class Driver:
                 self._gate.open(still)
             case CloseStill(still):
                 self._gate.close_still(still)
-            case StartWorker(worker):
-                self._pool.start(worker)
+            case StartWorker(worker, model):
+                self._pool.start(worker, model)
             case StopWorker(worker, gently):
                 self._pool.stop(worker, gently=gently)
             case Render(lease):
                 self._pool.render(lease, self._task(lease.shot, lease.take))
+            case Cancel(lease):
+                self._pool.cancel(lease)
             case RefuseShot(shot, take):
                 report = self._gate.report(self._grid.still_of(shot))
                 reason, kind = report.reason or "refused by the gate", report.kind or "still_refused"

@@ -42,13 +42,17 @@ class StillRefused:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """A worker has its model resident. `load_s` is what that took, `price_usd_h` None where nobody said."""
+    """A worker has its model resident. `load_s` is what that took, `price_usd_h` None where nobody said.
+
+    `resident` names all the models that it holds; what fits is the worker's business, and it says what it did.
+    """
 
     worker: str
     node: str
     accelerator: str
     load_s: float
     price_usd_h: float | None
+    resident: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,17 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class TakeSettled:
-    """The outcome of a lease is safe in the store. `take_s`: what it took its worker, rendering and finishing."""
+    """The outcome of a lease is safe in the store. `take_s`: what it took its worker, rendering and finishing.
+
+    `resident` names the models that its worker holds now, None where it did not say; `load_s` is what it took to
+    load this take's, 0 where it was resident.
+    """
 
     lease: Lease
     status: Status
     take_s: float | None = None
+    resident: tuple[str, ...] | None = None
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,17 @@ class TakeFaulted:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life: a lease is somewhere else than when it was heard of last. Fields as in farm.bench.Pulse."""
+
+    lease: Lease
+    stage: str
+    done: int = 0
+    total: int = 0
+    shape: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """A person wants it to end: what is being rendered is finished, or, at once, left."""
 
@@ -88,7 +109,15 @@ class StopAsked:
 
 
 Event: TypeAlias = (
-    Tick | StillOpened | StillRefused | WorkerReady | WorkerLost | TakeSettled | TakeFaulted | StopAsked
+    Tick
+    | StillOpened
+    | StillRefused
+    | WorkerReady
+    | WorkerLost
+    | TakeSettled
+    | TakeFaulted
+    | Beat
+    | StopAsked
 )
 
 
@@ -111,20 +140,35 @@ class CloseStill:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
+    """`model` is the name of the one that it loads first."""
+
     worker: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopWorker:
-    """End a worker for good. `gently`: nothing is leased to it; otherwise what it does is of no more use."""
+    """End a worker for good. `gently`: nothing is leased to it; otherwise what it does is of no more use.
+
+    `trouble` says what is wrong with it, where something is.
+    """
 
     worker: str
     gently: bool
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Render:
     lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Have a worker end a lease at its next step; answered by TakeFaulted, unless it settles before."""
+
+    lease: Lease
+    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +200,7 @@ class Finish:
 
 
 Instruction: TypeAlias = (
-    OpenStill | CloseStill | StartWorker | StopWorker | Render | RefuseShot | GiveUp | Finish
+    OpenStill | CloseStill | StartWorker | StopWorker | Render | Cancel | RefuseShot | GiveUp | Finish
 )
 
 

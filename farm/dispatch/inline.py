@@ -1,16 +1,22 @@
-"""The inline pool: one worker in this process, no Ray. Same results, for debugging and fast tests."""
+"""The inline pool: one worker in this process, no Ray. Same results, for debugging and fast tests.
+
+A thread cannot be killed: a worker that is stopped while it renders is told to end at its next step. One that never
+comes to a next step keeps this process from ending; on Ray it would be gone.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from farm.bench import Hello, Taken
 from farm.clock import Clock
+from farm.dispatch.beats import Beats
 from farm.dispatch.events import Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
 from farm.dispatch.placement import AHEAD
-from farm.errors import StoreError
+from farm.errors import Cancelled, StoreError
 from farm.redact import redact_all
 from farm.values import Blame, Outcome, Task
-from farm.worker import Hello, Worker
+from farm.worker import Worker
 
 
 class InlinePool:
@@ -21,27 +27,48 @@ class InlinePool:
     def __init__(self, hire: Callable[[str], Worker], clock: Clock) -> None:
         self._hire = hire
         self._clock = clock
-        self._threads = ThreadPoolExecutor(max_workers=AHEAD, thread_name_prefix="farm-worker")
+        self._beats = Beats(clock)
+        self._threads: dict[str, ThreadPoolExecutor] = {}
         self._workers: dict[str, Worker] = {}
         self._starting: dict[Future[tuple[Worker, Hello]], str] = {}
-        self._rendering: dict[Future[Outcome], Lease] = {}
+        self._rendering: dict[Future[Taken], Lease] = {}
+        self._left: list[
+            tuple[Worker | None, ThreadPoolExecutor]
+        ] = []  # stopped while they had something to do
 
-    def start(self, worker: str) -> None:
-        self._starting[self._threads.submit(self._start, worker)] = worker
+    def start(self, worker: str, model: str) -> None:
+        # Threads of its own, so that one that hangs takes none from its successor.
+        threads = ThreadPoolExecutor(max_workers=AHEAD, thread_name_prefix=f"farm-{worker}")
+        self._threads[worker] = threads
+        self._starting[threads.submit(self._start, worker, model)] = worker
 
     def render(self, lease: Lease, task: Task) -> None:
-        future = self._threads.submit(self._workers[lease.worker].take, task, lease.attempt)
-        self._rendering[future] = lease
+        take = self._workers[lease.worker].take
+        self._rendering[self._threads[lease.worker].submit(take, task, lease.attempt)] = lease
+        self._beats.given(lease, task.take_id)
+
+    def cancel(self, lease: Lease) -> None:
+        take_id = self._beats.take_id(lease)
+        if take_id is not None:
+            self._workers[lease.worker].cancel(take_id)
 
     def stop(self, worker: str, *, gently: bool) -> None:
-        # A thread cannot be killed: what it still renders is left to itself and not listened to.
+        gone, threads = self._workers.pop(worker, None), self._threads.pop(worker, None)
+        if threads is None:
+            return  # it could not start
+        threads.shutdown(wait=False, cancel_futures=True)
+        if gone is not None and gently:
+            gone.close()
+        else:
+            self._left.append((gone, threads))
+        if gone is not None:
+            for take_id in self._beats.take_ids(worker):
+                gone.cancel(take_id)
+        self._beats.gone(worker)
         self._rendering = {
             future: lease for future, lease in self._rendering.items() if lease.worker != worker
         }
         self._starting = {future: name for future, name in self._starting.items() if name != worker}
-        gone = self._workers.pop(worker, None)
-        if gone is not None and gently:
-            gone.close()
 
     def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
         open_calls: list[Future[Any]] = [*self._starting, *self._rendering]
@@ -52,44 +79,62 @@ class InlinePool:
         for start in [future for future in self._starting if future.done()]:
             heard.append((self._started(self._starting.pop(start), start), None))
         for take in [future for future in self._rendering if future.done()]:
-            heard.append(_ended(self._rendering.pop(take), take))
+            lease = self._rendering.pop(take)
+            self._beats.ended(lease)
+            heard.append(_ended(lease, take))
+        for worker in self._beats.to_ask():
+            heard.extend(self._beats.told(worker, self._workers[worker].pulse()))
         return heard
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for worker in list(self._workers):
-            self.stop(worker, gently=True)
+        """Waits for what was left, too: at its next step it ends."""
+        for worker in list(self._threads):
+            self.stop(worker, gently=worker in self._workers and not self._beats.take_ids(worker))
+        for gone, threads in self._left:
+            threads.shutdown(wait=True)
+            if gone is not None:
+                gone.close()
+        self._left.clear()
 
-    def _start(self, name: str) -> tuple[Worker, Hello]:
+    def _start(self, name: str, model: str) -> tuple[Worker, Hello]:
         worker = self._hire(name)
-        return worker, worker.load()
+        return worker, worker.load(model)
 
     def _started(self, name: str, future: Future[tuple[Worker, Hello]]) -> Event:
         error = future.exception()
         if error is not None:
+            self._threads.pop(name).shutdown(wait=False)
             return WorkerLost(name, type(error).__name__, told(error))
         worker, hello = future.result()
         self._workers[name] = worker
-        return WorkerReady(name, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h)
+        return ready(name, hello)
 
 
-def _ended(lease: Lease, future: Future[Outcome]) -> tuple[Event, Outcome | None]:
+def _ended(lease: Lease, future: Future[Taken]) -> tuple[Event, Outcome | None]:
     error = future.exception()
     if error is None:
-        outcome = future.result()
-        return settled(lease, outcome), outcome
+        taken = future.result()
+        return settled(lease, taken), taken.outcome
     return faulted(lease, error), None
 
 
-def settled(lease: Lease, outcome: Outcome) -> TakeSettled:
-    return TakeSettled(lease, outcome.status, (outcome.render_s or 0.0) + (outcome.finish_s or 0.0))
+def ready(worker: str, hello: Hello) -> WorkerReady:
+    return WorkerReady(worker, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h, hello.resident)
+
+
+def settled(lease: Lease, taken: Taken) -> TakeSettled:
+    outcome = taken.outcome
+    take_s = (outcome.render_s or 0.0) + (outcome.finish_s or 0.0)
+    return TakeSettled(lease, outcome.status, take_s, taken.resident, taken.load_s)
 
 
 def faulted(lease: Lease, error: BaseException) -> TakeFaulted:
     """What an exception that ended a take says of who is to blame."""
     if isinstance(error, StoreError):
         return TakeFaulted(lease, Blame.STORE, error.kind, str(error))
-    return TakeFaulted(lease, Blame.WORKER, type(error).__name__, told(error))
+    # Only the watchdog has takes cancelled whose end is listened to.
+    kind = "overdue" if isinstance(error, Cancelled) else type(error).__name__
+    return TakeFaulted(lease, Blame.WORKER, kind, told(error))
 
 
 def told(error: BaseException) -> str:

@@ -2,19 +2,22 @@
 
 Invariants
 - Every take that was issued settles exactly once; what was settled before this run is never issued.
-- Memory grows with what is open (see queue.py and board.py).
-- A worker that faulted gets nothing more and is replaced; a result of an old attempt changes nothing.
+- Memory grows with what is open (see queue.py and board.py). What models a worker holds is what it said last.
+- A worker that faulted gets nothing more and is replaced; one that hangs is killed. A result of an old attempt changes
+  nothing.
 - Deterministic: the same events at the same times give the same instructions. It knows no clock, no network, no
   file and no log; time comes with each event.
 - After Finish it answers nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from farm.dispatch import placement, retry, scaling
 from farm.dispatch.board import Board
+from farm.dispatch.crew import Crew, Member
 from farm.dispatch.events import (
+    Beat,
+    Cancel,
     CloseStill,
     Event,
     Finish,
@@ -36,9 +39,13 @@ from farm.dispatch.events import (
     WorkerLost,
     WorkerReady,
 )
+from farm.dispatch.foreman import Foreman
+from farm.dispatch.placement import AHEAD
 from farm.dispatch.purse import Purse
-from farm.dispatch.queue import Cell, TakeQueue
+from farm.dispatch.queue import LOOKAHEAD, Cell, TakeQueue
+from farm.dispatch.retry import Attempts, Caps, Fault, Streaks, exhausted, story
 from farm.dispatch.takes import TakesRule
+from farm.dispatch.watchdog import Watchdog
 from farm.values import Blame, Status
 
 
@@ -51,53 +58,58 @@ class Limits:
     hours: float | None = None
     spent_usd: float = 0.0
     gpus_per_worker: float = 0.0
-    caps: retry.Caps = field(default_factory=retry.Caps)
+    caps: Caps = field(default_factory=Caps)
     stills_ahead: int = 8
-
-
-@dataclass(slots=True)
-class _Worker:
-    ready: bool = False
-    leaving: bool = False  # it faulted; it is stopped as soon as what else it holds is settled
-    leases: set[Lease] = field(default_factory=set)
-    still: int | None = None
+    lookahead: int = LOOKAHEAD
 
 
 class Ledger:
     """Decides for one run over the shots of `board`, `shots_per_still` of them to a still.
 
-    Workers are named `session` and a number, so that no name is used twice in all sessions of a run.
+    A still's shots lie model by model in the order of `models`, which are the models' names.
     """
 
     def __init__(
-        self, board: Board, shots_per_still: int, rule: TakesRule, limits: Limits, *, session: str = "w"
+        self,
+        board: Board,
+        shots_per_still: int,
+        rule: TakesRule,
+        limits: Limits,
+        *,
+        models: Sequence[str],
+        session: str = "w",
     ) -> None:
         self.finished = False
         self._board = board
+        self._rule = rule
         self._limits = limits
-        self._session = session
-        self._queue = TakeQueue(board, shots_per_still, rule, stills_ahead=limits.stills_ahead)
+        self._models = tuple(models)
+        self._queue = TakeQueue(
+            board,
+            shots_per_still,
+            rule,
+            models=len(models),
+            stills_ahead=limits.stills_ahead,
+            window=limits.lookahead * limits.workers,
+        )
+        self._crew = Crew(session, models)
+        self._attempts = Attempts()
+        self._foreman = Foreman(self._queue, self._crew, self._attempts)
+        self._watchdog = Watchdog()
         self._purse = Purse(limits.usd, limits.hours, limits.spent_usd, limits.gpus_per_worker)
         self._out: dict[Cell, Lease] = {}
-        self._tries: dict[Cell, int] = {}
-        self._faults: dict[Cell, list[retry.Fault]] = {}
-        self._workers: dict[str, _Worker] = {}
-        self._started = 0
-        self._rule = rule
-        self._failed_starts = self._store_faults = self._faults_in_a_row = 0
-        self._start_trouble = ""
+        self._streaks = Streaks(limits.caps, limits.workers)
         self._ending: Finish | None = None
 
     def standing(self) -> Standing:
-        ready = sum(worker.ready for worker in self._workers.values())
         return Standing(
             shots=len(self._board),
             shots_accepted=self._board.shots_accepted,
             takes_settled=self._board.takes_settled,
             takes_waiting=self._queue.waiting,
             in_flight=len(self._out),
-            workers_ready=ready,
-            workers_starting=len(self._workers) - ready,
+            workers_ready=self._crew.ready,
+            workers_starting=len(self._crew) - self._crew.ready,
             spent_usd=self._purse.spent_usd,
         )
 
@@ -106,6 +118,11 @@ class Ledger:
         if self.finished:
             return []
         self._purse.tick(at_s)
+        self._watchdog.tick(at_s)
+        if isinstance(event, Beat):
+            # The most frequent event; nothing follows from it before time passes.
+            self._watchdog.beat(event)
+            return []
         return [*self._hear(event), *self._go_on()]
 
     def is_current(self, lease: Lease) -> bool:
@@ -117,7 +134,7 @@ class Ledger:
     def _hear(self, event: Event) -> Iterator[Instruction]:
         match event:
             case Tick():
-                pass
+                yield from self._look_at_the_clock()
             case StillOpened(still):
                 self._queue.open(still)
             case StillRefused(still):
@@ -129,10 +146,7 @@ class Ledger:
             case WorkerLost():
                 yield from self._lose(event)
             case TakeSettled(lease) if self.is_current(lease):
-                self._failed_starts = self._store_faults = self._faults_in_a_row = 0
-                self._purse.learn(event.take_s)
-                self._release(lease)
-                yield from self._settle((lease.shot, lease.take), event.status)
+                yield from self._book(event)
             case TakeFaulted(lease) if self.is_current(lease):
                 yield from self._fault(event)
             case TakeSettled() | TakeFaulted():
@@ -141,159 +155,141 @@ class Ledger:
                 self._ending = self._ending or Finish("interrupted")
                 if at_once:
                     self._out.clear()
-                    yield from self._dismiss(list(self._workers), gently=False)
+                    yield from self._dismiss(self._crew.names(), gently=False)
 
     def _welcome(self, event: WorkerReady) -> None:
-        worker = self._workers.get(event.worker)
+        worker = self._crew.get(event.worker)
         if worker is not None:
             worker.ready = True
-            self._failed_starts = 0
+            self._streaks.started()
+            self._foreman.welcome(event)
             self._purse.hire(event.worker, event.price_usd_h, event.load_s)
+            self._watchdog.hired(event.worker, event.accelerator)
+
+    def _book(self, event: TakeSettled) -> Iterator[Instruction]:
+        lease = event.lease
+        self._streaks.settled()
+        self._purse.learn(self._queue.model_of(lease.shot), (event.take_s or 0.0) + event.load_s)
+        self._release(lease, well=event.status is not Status.FAILED, resident=event.resident)
+        self._foreman.learn(event)
+        yield from self._settle((lease.shot, lease.take), event.status)
 
     def _lose(self, event: WorkerLost) -> Iterator[Instruction]:
-        worker = self._workers.pop(event.worker, None)
+        worker = self._part_with(event.worker)
         if worker is None:
             return
-        self._purse.dismiss(event.worker)
         if not worker.ready and not event.preempted:
-            self._failed_starts += 1
-            self._start_trouble = event.message
-        fault = None
-        if not event.preempted:
-            fault = retry.Fault(event.worker, Blame.WORKER, event.kind, event.message)
-        for lease in sorted(worker.leases, key=lambda lease: (lease.shot, lease.take)):
+            self._streaks.start_failed(event.message)
+        fault = None if event.preempted else Fault(event.worker, Blame.WORKER, event.kind, event.message)
+        yield from self._abandon(worker, fault, culprit=None)
+
+    def _abandon(
+        self, worker: Member, fault: Fault | None, *, culprit: Lease | None
+    ) -> Iterator[Instruction]:
+        """What a worker that is gone held goes back; the culprit is charged, all of it where none is known."""
+        # The culprit goes back last, and so is in front: a worker that has nothing else yet renders it alone.
+        for lease in sorted(worker.leases, key=lambda lease: (lease == culprit, lease.shot, lease.take)):
             del self._out[lease.shot, lease.take]
-            yield from self._requeue((lease.shot, lease.take), fault)
+            charged = fault if culprit in (None, lease) else None
+            yield from self._requeue((lease.shot, lease.take), charged)
+
+    def _look_at_the_clock(self) -> Iterator[Instruction]:
+        for late in self._watchdog.overdue():
+            if not self.is_current(late.lease):
+                continue  # its worker was killed for what it did beside it
+            if late.kind == "overdue":
+                yield Cancel(late.lease, late.trouble)
+            elif (worker := self._part_with(name := late.lease.worker)) is not None:
+                yield StopWorker(name, gently=False, trouble=late.trouble)
+                fault = Fault(name, Blame.WORKER, late.kind, late.trouble)
+                yield from self._abandon(worker, fault, culprit=late.lease)
 
     def _fault(self, event: TakeFaulted) -> Iterator[Instruction]:
         lease = event.lease
         if event.blame is Blame.STORE:
-            self._store_faults += 1
-            if self._store_faults >= self._limits.caps.store_faults:
-                self._break(f"the store refused {self._store_faults} times in a row: {event.message}")
-        elif lease.worker in self._workers:
-            self._workers[lease.worker].leaving = True
-        self._release(lease)
-        fault = retry.Fault(lease.worker, event.blame, event.kind, event.message)
+            self._break(self._streaks.store_refused(event.message))
+        elif (worker := self._crew.get(lease.worker)) is not None:
+            worker.leaving = True
+        self._release(lease, well=False)
+        fault = Fault(lease.worker, event.blame, event.kind, event.message)
         yield from self._requeue((lease.shot, lease.take), fault)
 
-    def _requeue(self, cell: Cell, fault: retry.Fault | None) -> Iterator[Instruction]:
+    def _requeue(self, cell: Cell, fault: Fault | None) -> Iterator[Instruction]:
         """A lease that ended without an outcome goes back, or is given up; no fault: nobody is charged."""
         if fault is not None:
-            self._faults_in_a_row += 1
-            if self._faults_in_a_row >= self._limits.caps.faults_of(self._limits.workers):
-                self._break(f"{self._faults_in_a_row} faults in a row, the last: {fault.message}")
-            faults = self._faults.setdefault(cell, [])
-            faults.append(fault)
-            if retry.exhausted(self._limits.caps, faults):
-                yield GiveUp(*cell, len(faults), Blame.TASK, fault.kind, retry.story(faults))
+            self._break(self._streaks.faulted(fault.message))
+            faults = self._attempts.charge(cell, fault)
+            if exhausted(self._limits.caps, faults):
+                yield GiveUp(*cell, len(faults), Blame.TASK, fault.kind, story(faults))
                 yield from self._settle(cell, Status.FAILED)
                 return
-        self._queue.ready.appendleft(cell)
+        self._queue.put_back(cell)
 
     def _settle(self, cell: Cell, status: Status) -> Iterator[Instruction]:
-        self._faults.pop(cell, None)
-        self._tries.pop(cell, None)
+        self._attempts.settled(cell)
         if self._queue.settle(cell, status, more=self._ending is None):
             yield CloseStill(self._queue.still_of(cell))
 
     # --- what follows from it -------------------------------------------------------------------------
 
     def _go_on(self) -> Iterator[Instruction]:
-        longest = max((len(worker.leases) for worker in self._workers.values()), default=0)
-        if self._ending is None and (verdict := self._purse.verdict(longest)):
-            self._ending = Finish("budget", verdict)
-        leaving = [name for name, worker in self._workers.items() if worker.leaving and not worker.leases]
+        if self._ending is None:
+            verdict = self._purse.verdict(self._crew.longest_queue, self._foreman.unfinished())
+            self._ending = Finish("budget", verdict) if verdict else None
+        leaving = self._crew.names(lambda worker: worker.leaving and not worker.leases)
         yield from self._dismiss(leaving, gently=False)
         if self._ending is None:
-            for still in self._queue.fill(2 * placement.AHEAD * self._limits.workers):
+            for still in self._queue.fill(2 * AHEAD * self._limits.workers, self._crew.models):
                 yield OpenStill(still)
-            yield from self._dispatch()
+            for lease in self._foreman.leases():
+                self._out[lease.shot, lease.take] = lease
+                self._watchdog.given(lease, self._models[self._queue.model_of(lease.shot)])
+                yield Render(lease)
             yield from self._hire()
             if self._queue.exhausted:
                 # Whoever is still busy takes what may yet come; the others cost money and are not needed.
-                idle = [name for name, worker in self._workers.items() if not worker.leases]
+                idle = self._crew.names(lambda worker: not worker.leases)
                 yield from self._dismiss(idle, gently=True)
         if not self._out and (self._ending or self._queue.empty):
-            yield from self._dismiss(list(self._workers), gently=True)
+            yield from self._dismiss(self._crew.names(), gently=True)
             self.finished = True
             broken = self._ending is not None and self._ending.reason == "broken"
             # Asked to end, or out of budget, with the last takes that were due: nothing is missing.
             done = not broken and self._board.is_done(self._rule)
             yield self._ending if self._ending and not done else Finish("done")
 
-    def _dispatch(self) -> Iterator[Instruction]:
-        seats = {
-            name: self._seat(name)
-            for name, worker in self._workers.items()
-            if worker.ready and not worker.leaving
-        }
-        held: list[Cell] = []  # takes that wait for a worker of their own
-        loading = sum(not worker.ready for worker in self._workers.values())
-        for _ in range(len(self._queue.ready)):
-            # The last takes are not queued behind others while a worker is about to be free for them.
-            ahead = placement.AHEAD if self._queue.waiting > loading else 1
-            if all(seat.leases >= ahead for seat in seats.values()):
-                break
-            cell = self._queue.ready.popleft()
-            still = self._queue.still_of(cell)
-            name = placement.choose(seats.values(), still, ahead=1 if self._suspect(cell) else ahead)
-            if name is None:
-                held.append(cell)
-                continue
-            self._tries[cell] = self._tries.get(cell, 0) + 1
-            lease = Lease(*cell, attempt=self._tries[cell], worker=name)
-            worker = self._workers[name]
-            self._out[cell] = lease
-            worker.leases.add(lease)
-            worker.still = still
-            seats[name] = self._seat(name)
-            yield Render(lease)
-        self._queue.ready.extendleft(reversed(held))
-
-    def _seat(self, name: str) -> placement.Seat:
-        worker = self._workers[name]
-        alone = any(self._suspect((lease.shot, lease.take)) for lease in worker.leases)
-        return placement.Seat(name, placement.AHEAD if alone else len(worker.leases), worker.still)
-
-    def _suspect(self, cell: Cell) -> bool:
-        return retry.suspect(self._faults.get(cell, ()))
-
     def _hire(self) -> Iterator[Instruction]:
-        present = [worker for worker in self._workers.values() if not worker.leaving]
-        loading = sum(not worker.ready for worker in present)
-        wanted = scaling.workers_to_start(self._limits.workers, len(present), loading, self._queue.waiting)
-        if wanted and self._failed_starts >= self._limits.caps.failed_starts:
+        wanted = self._foreman.workers_wanted(self._limits.workers)
+        if wanted and (trouble := self._streaks.hopeless_start):
             # Where others render, the night goes on with them; a start is tried again when they have settled a take.
-            if not present:
-                self._break(f"{self._failed_starts} workers in a row could not start: {self._start_trouble}")
+            self._break(None if self._crew.present else trouble)
             return
         for _ in range(wanted):
-            self._started += 1
-            name = f"{self._session}{self._started}"
-            self._workers[name] = _Worker()
-            yield StartWorker(name)
+            model = self._foreman.first_model()
+            yield StartWorker(self._crew.hire(model), self._models[model])
 
     def _dismiss(self, names: list[str], *, gently: bool) -> Iterator[Instruction]:
         for name in names:
-            del self._workers[name]
-            self._purse.dismiss(name)
+            self._part_with(name)
             yield StopWorker(name, gently=gently)
 
-    def _release(self, lease: Lease) -> None:
-        del self._out[lease.shot, lease.take]
-        if lease.worker in self._workers:
-            self._workers[lease.worker].leases.discard(lease)
+    def _part_with(self, name: str) -> Member | None:
+        self._purse.dismiss(name)
+        self._watchdog.gone(name)
+        return self._crew.pop(name)
 
-    def _break(self, message: str) -> None:
-        if self._ending is None or self._ending.reason != "broken":
+    def _release(self, lease: Lease, *, well: bool, resident: tuple[str, ...] | None = None) -> None:
+        del self._out[lease.shot, lease.take]
+        self._crew.release(lease)
+        self._watchdog.ended(lease, well=well, resident=resident)
+
+    def _break(self, message: str | None) -> None:
+        if message is not None and (self._ending is None or self._ending.reason != "broken"):
             self._ending = Finish("broken", message)
 
     def check(self) -> None:
         """Asserts what must hold between events; for tests and simulations, where a breach is a bug."""
-        held = [lease for worker in self._workers.values() for lease in worker.leases]
         if not self.finished:
-            assert sorted(held, key=repr) == sorted(self._out.values(), key=repr), "a lease has one worker"
+            self._crew.check(self._out.values())
             self._queue.check(set(self._out))
-        assert all(len(worker.leases) <= placement.AHEAD for worker in self._workers.values())
-        assert sum(not worker.leaving for worker in self._workers.values()) <= self._limits.workers
+        assert self._crew.present <= self._limits.workers

@@ -1,7 +1,8 @@
-"""Who renders a take. Pure.
+"""Who renders a take, and who loads another model for it. Pure.
 
 A worker without work comes before one that would only queue it, and one that already holds the take's still
-before one that must fetch it.
+before one that must fetch it. A take only goes to a worker that holds its model: loading one takes minutes, and so
+is a decision of its own.
 """
 
 from collections.abc import Iterable
@@ -13,22 +14,53 @@ AHEAD = 2
 More would only sit behind a long render, and be lost with it.
 """
 
+WORTH = 2.0
+"""A worker loads another model for no less than so many times the load's time: a third of it is lost at most, and
+the model that had to go for it may be wanted again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What matters of a worker that is ready: what it does, and the still it last saw."""
+    """What matters of a worker that is ready: what it does, the models it holds, and the still it last saw."""
 
     worker: str
     leases: int
+    holds: frozenset[int]
     still: int | None
 
 
-def choose(seats: Iterable[Seat], still: int, *, ahead: int = AHEAD) -> str | None:
-    """The worker for a take of `still`; None: nobody has room.
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits of one model: seconds of rendering, the workers that hold or load it, seconds to load it."""
+
+    model: int
+    work_s: float
+    workers: int
+    load_s: float
+
+    @property
+    def share_s(self) -> float:
+        """What would be the part of one worker more."""
+        return self.work_s / (self.workers + 1)
+
+
+def choose(seats: Iterable[Seat], model: int, still: int, *, ahead: int = AHEAD) -> str | None:
+    """The worker for a take of `still` by `model`; None: nobody who holds it has room.
 
     `ahead`: leases a worker may hold, fewer than AHEAD where takes are better kept for workers that are loading,
     and for a take that is to render alone.
     """
-    free = [seat for seat in seats if seat.leases < ahead]
+    free = [seat for seat in seats if model in seat.holds and seat.leases < ahead]
     best = min(free, key=lambda seat: (seat.leases, seat.still != still), default=None)
     return best.worker if best else None
+
+
+def switch_to(backlogs: Iterable[Backlog]) -> int | None:
+    """The model that a worker with nothing else to do should load; None: it had better wait.
+
+    The one that is worth it most, else one that nobody holds: it would never be rendered.
+    """
+    ranked = sorted(backlogs, key=lambda backlog: -backlog.share_s)
+    worth = [backlog for backlog in ranked if backlog.share_s > WORTH * backlog.load_s]
+    chosen = next(iter(worth), None) or next((backlog for backlog in ranked if not backlog.workers), None)
+    return chosen.model if chosen else None

@@ -13,20 +13,30 @@ from farm.values import Outcome, Task
 class Pool(Protocol):
     slots: int | None  # workers that fit at once; None: as many as asked for (a cluster that grows)
 
-    def start(self, worker: str) -> None:
-        """Begins to start a worker; answered by WorkerReady or WorkerLost."""
+    def start(self, worker: str, model: str) -> None:
+        """Begins to start a worker that loads `model` first; answered by WorkerReady or WorkerLost."""
         ...
 
     def render(self, lease: Lease, task: Task) -> None:
         """Gives a worker one task; answered by TakeSettled or TakeFaulted."""
         ...
 
+    def cancel(self, lease: Lease) -> None:
+        """Asks a worker to end a lease at its next step; returns at once, and is answered as `render` is."""
+        ...
+
     def stop(self, worker: str, *, gently: bool) -> None:
-        """Ends a worker and all its leases; nothing more is heard of them."""
+        """Ends a worker and all its leases; nothing more is heard of them.
+
+        Not gently: kills it, whatever it does; where there is no process of its own to kill, its leases are cancelled.
+        """
         ...
 
     def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
-        """What happened, waiting at most `timeout_s` for something; a TakeSettled comes with its outcome."""
+        """What happened, waiting at most `timeout_s` for something; a TakeSettled comes with its outcome.
+
+        While takes are out, it is said by Beats, too, what has changed at their workers in the last seconds.
+        """
         ...
 
     def close(self) -> None:

@@ -4,6 +4,8 @@ Workers are paid from the moment they begin to load until they are gone, whether
 clouds bill. Invariant: a budget is never passed knowingly; the reserve is what it takes to finish all that is out.
 """
 
+from collections.abc import Iterable
+
 
 class Purse:
     """Money in $, time in seconds since the run's first event."""
@@ -19,7 +21,7 @@ class Purse:
         self._began_s: float | None = None
         self._at_s = 0.0
         self._hired: dict[str, tuple[float, float]] = {}  # worker -> (since, $ per second)
-        self._longest_take_s = 0.0
+        self._longest_s: dict[int, float] = {}  # model -> its longest take
 
     def tick(self, at_s: float) -> None:
         if self._began_s is None:
@@ -33,17 +35,22 @@ class Purse:
         since_s, usd_s = self._hired.pop(worker, (self._at_s, 0.0))
         self._paid_usd += (self._at_s - since_s) * usd_s
 
-    def learn(self, take_s: float | None) -> None:
-        self._longest_take_s = max(self._longest_take_s, take_s or 0.0)
+    def learn(self, model: int, seconds: float) -> None:
+        """What a take of a model kept its worker busy for, a load for it included."""
+        self._longest_s[model] = max(self._longest_s.get(model, 0.0), seconds)
 
     @property
     def spent_usd(self) -> float:
         running = sum((self._at_s - since_s) * usd_s for since_s, usd_s in self._hired.values())
         return self._earlier_usd + self._paid_usd + running
 
-    def verdict(self, longest_queue: int) -> str | None:
-        """Which limit one more take per worker, behind the longest queue, could pass; None: neither."""
-        reserve_s = self._longest_take_s * (longest_queue + 1)
+    def verdict(self, longest_queue: int, models: Iterable[int]) -> str | None:
+        """Which limit one more take per worker, behind the longest queue, could pass; None: neither.
+
+        `models` are those of which takes wait or are out.
+        """
+        longest_s = max((self._longest_s.get(model, 0.0) for model in models), default=0.0)
+        reserve_s = longest_s * (longest_queue + 1)
         usd_s = sum(usd_s for _, usd_s in self._hired.values())
         if self._usd is not None and self.spent_usd + reserve_s * usd_s > self._usd:
             return f"${self.spent_usd:.2f} spent; one more round of takes could pass ${self._usd:.2f}"

@@ -30,13 +30,14 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from farm.bench import Bench, Taken
 from farm.clock import Clock
-from farm.dispatch.events import Event, Lease, TakeFaulted, WorkerLost, WorkerReady
-from farm.dispatch.inline import faulted, settled, told
-from farm.dispatch.ray_worker import RayWorker, actor_class
+from farm.dispatch.beats import Beats
+from farm.dispatch.events import Event, Lease, TakeFaulted, WorkerLost
+from farm.dispatch.inline import faulted, ready, settled, told
+from farm.dispatch.ray_worker import SIGNS, RayWorker, actor_class
 from farm.errors import BrokenFarm, InputError
 from farm.values import Blame, Outcome, Task
-from farm.worker import Bench
 
 # The worker's process or node is gone, or cannot come to be. OutOfMemoryError: Ray's memory monitor killed it.
 WORKER_GONE = (
@@ -77,16 +78,26 @@ class RayPool:
         self._actors: dict[str, Any] = {}
         self._starting: dict[Any, str] = {}
         self._rendering: dict[Any, Lease] = {}
+        self._beats = Beats(clock)
+        self._pulses: dict[
+            str, Any
+        ] = {}  # worker -> its answer that is on the way; a second one is not asked for
 
-    def start(self, worker: str) -> None:
+    def start(self, worker: str, model: str) -> None:
         actor = self._make.remote(worker, self._bench)
         self._actors[worker] = actor
-        self._starting[actor.load.remote()] = worker
+        self._starting[actor.load.remote(model)] = worker
 
     def render(self, lease: Lease, task: Task) -> None:
         actor = self._actors.get(lease.worker)
         if actor is not None:  # else its WorkerLost was told behind the event that this answers
             self._rendering[actor.take.remote(task, lease.attempt)] = lease
+            self._beats.given(lease, task.take_id)
+
+    def cancel(self, lease: Lease) -> None:
+        actor, take_id = self._actors.get(lease.worker), self._beats.take_id(lease)
+        if actor is not None and take_id is not None:
+            actor.cancel.options(concurrency_group=SIGNS).remote(take_id)
 
     def stop(self, worker: str, *, gently: bool) -> None:
         self._forget(worker)
@@ -99,20 +110,33 @@ class RayPool:
         if not refs:
             self._clock.sleep(timeout_s)
             return []
-        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
-        if ready:  # and whatever else is ready by now
-            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+        if done:  # and whatever else is done by now
+            done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
         heard: list[tuple[Event, Outcome | None]] = []
-        for ref in ready:
+        for ref in done:
             if ref in self._starting:
                 heard.extend(self._started(ref))
             elif ref in self._rendering:
                 heard.extend(self._ended(ref))
-        return heard
+        return [*heard, *self._signs()]
 
     def close(self) -> None:
         for worker in list(self._actors):
             self.stop(worker, gently=True)
+
+    def _signs(self) -> Iterator[tuple[Event, None]]:
+        """What workers have answered by now; asks them again where it is time. Never waits."""
+        asked = list(self._pulses.values())
+        answered = set(ray.wait(asked, num_returns=len(asked), timeout=0)[0]) if asked else set()
+        for worker in [name for name, ref in self._pulses.items() if ref in answered]:
+            # Where it failed, the take says why: its own call fails, or it is silent for too long.
+            with contextlib.suppress(*WORKER_GONE, RayTaskError, UnserializableException):
+                yield from self._beats.told(worker, ray.get(self._pulses.pop(worker)))
+        for worker in self._beats.to_ask():
+            if worker not in self._pulses:
+                pulse = self._actors[worker].pulse.options(concurrency_group=SIGNS)
+                self._pulses[worker] = pulse.remote()
 
     def _started(self, ref: Any) -> Iterator[tuple[Event, None]]:
         worker = self._starting.pop(ref)
@@ -125,12 +149,13 @@ class RayPool:
         except UnserializableException as e:
             yield self._lost(worker, e), None
         else:
-            yield WorkerReady(worker, hello.node, hello.accelerator, hello.load_s, hello.price_usd_h), None
+            yield ready(worker, hello), None
 
     def _ended(self, ref: Any) -> Iterator[tuple[Event, Outcome | None]]:
         lease = self._rendering.pop(ref)
+        self._beats.ended(lease)
         try:
-            outcome: Outcome = ray.get(ref)
+            taken: Taken = ray.get(ref)
         except WORKER_GONE as e:
             yield self._lost(lease.worker, e), None
         except RayTaskError as e:
@@ -140,7 +165,7 @@ class RayPool:
             last = str(e).strip().rpartition("\n")[2]
             yield TakeFaulted(lease, Blame.WORKER, type(e).__name__, told(RuntimeError(last))), None
         else:
-            yield settled(lease, outcome), outcome
+            yield settled(lease, taken), taken.outcome
 
     @staticmethod
     def _faulted(lease: Lease, error: RayTaskError) -> TakeFaulted:
@@ -157,6 +182,8 @@ class RayPool:
         return WorkerLost(worker, type(error).__name__, told(error), preempted)
 
     def _forget(self, worker: str) -> None:
+        self._beats.gone(worker)
+        self._pulses.pop(worker, None)
         self._starting = {ref: name for ref, name in self._starting.items() if name != worker}
         self._rendering = {ref: lease for ref, lease in self._rendering.items() if lease.worker != worker}
 

@@ -51,3 +51,70 @@ def story(faults: Sequence[Fault]) -> str:
     for fault in faults:
         told.setdefault(f"{fault.kind}: {fault.message}", []).append(fault.worker)
     return "; ".join(f"{what} (on {', '.join(workers)})" for what, workers in told.items())
+
+
+class Attempts:
+    """What has been tried of the takes that are not settled yet, by (shot, take)."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[int, int], int] = {}
+        self._faults: dict[tuple[int, int], list[Fault]] = {}
+
+    def begin(self, cell: tuple[int, int]) -> int:
+        """The number of the next attempt, the first is 1."""
+        self._begun[cell] = self._begun.get(cell, 0) + 1
+        return self._begun[cell]
+
+    def charge(self, cell: tuple[int, int], fault: Fault) -> Sequence[Fault]:
+        """One more fault; all of this take."""
+        faults = self._faults.setdefault(cell, [])
+        faults.append(fault)
+        return faults
+
+    def suspect(self, cell: tuple[int, int]) -> bool:
+        return suspect(self._faults.get(cell, ()))
+
+    def settled(self, cell: tuple[int, int]) -> None:
+        self._begun.pop(cell, None)
+        self._faults.pop(cell, None)
+
+
+class Streaks:
+    """What failed in a row, without anything that went well between; some of it ends a run as broken."""
+
+    def __init__(self, caps: Caps, workers: int) -> None:
+        self._caps = caps
+        self._workers = workers
+        self._starts = self._store = self._faults = 0
+        self._start_trouble = ""
+
+    def settled(self) -> None:
+        self._starts = self._store = self._faults = 0
+
+    def started(self) -> None:
+        self._starts = 0
+
+    def start_failed(self, message: str) -> None:
+        self._starts += 1
+        self._start_trouble = message
+
+    @property
+    def hopeless_start(self) -> str | None:
+        """Why no worker should be started now; None: nothing speaks against it."""
+        if self._starts < self._caps.failed_starts:
+            return None
+        return f"{self._starts} workers in a row could not start: {self._start_trouble}"
+
+    def store_refused(self, message: str) -> str | None:
+        """Why the run is broken by one more fault of the store; None: it is not."""
+        self._store += 1
+        if self._store < self._caps.store_faults:
+            return None
+        return f"the store refused {self._store} times in a row: {message}"
+
+    def faulted(self, message: str) -> str | None:
+        """Why the run is broken by one more fault, whosever; None: it is not."""
+        self._faults += 1
+        if self._faults < self._caps.faults_of(self._workers):
+            return None
+        return f"{self._faults} faults in a row, the last: {message}"

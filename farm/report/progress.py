@@ -12,7 +12,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from farm.dispatch.events import Event, GiveUp, Instruction, Standing, TakeFaulted, WorkerLost
+from farm.dispatch.events import (
+    Cancel,
+    Event,
+    GiveUp,
+    Instruction,
+    Standing,
+    StopWorker,
+    TakeFaulted,
+    TakeSettled,
+    WorkerLost,
+    WorkerReady,
+)
 from farm.report.tally import Tally
 from farm.report.words import duration
 from farm.values import Outcome, Status
@@ -47,14 +58,23 @@ class Progress:
             case WorkerLost(worker, kind, message, preempted):
                 why = "its node was taken away" if preempted else f"{kind}: {message}"
                 self._note(f"worker {worker} is gone ({why}); what it held is tried elsewhere")
+            case WorkerReady(worker, resident=models, load_s=load_s, accelerator=accelerator):
+                self._tell(f"worker {worker} is ready: {_loaded(', '.join(models), load_s)} on {accelerator}")
+            case TakeSettled(lease, load_s=load_s) if load_s and outcome is not None:
+                self._tell(f"worker {lease.worker} changed its model: {_loaded(outcome.model, load_s)}")
             case TakeFaulted(lease, blame, kind, message):
                 self._note(
                     f"worker {lease.worker}: attempt {lease.attempt} failed ({blame}, {kind}: {message})"
                 )
 
     def on_instruction(self, instruction: Instruction, at_s: float) -> None:
-        if isinstance(instruction, GiveUp):
-            self._note(f"a take was given up after {instruction.attempts} attempts: {instruction.story}")
+        match instruction:
+            case GiveUp(attempts=attempts, story=story):
+                self._note(f"a take was given up after {attempts} attempts: {story}")
+            case StopWorker(worker, trouble=trouble) if trouble:
+                self._note(f"worker {worker} hangs and is replaced ({trouble})")
+            case Cancel(lease, trouble):
+                self._note(f"worker {lease.worker}: attempt {lease.attempt} is cancelled ({trouble})")
 
     def on_outcome(self, outcome: Outcome) -> None:
         # One row a shot, but one still: its shots come one after the other.
@@ -70,9 +90,12 @@ class Progress:
         if self._live is not None:
             self._live.update(self._block(standing), refresh=True)
         elif self._tally.takes_now:
-            self._console.print(
-                " | ".join(self._facts(standing)), markup=False, highlight=False, soft_wrap=True
-            )
+            self._tell(" | ".join(self._facts(standing)))
+
+    def _tell(self, text: str) -> None:
+        """What is no trouble: where there is a live block, that has it already."""
+        if self._live is None:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _note(self, text: str) -> None:
         self._console.print(Text(text, style="yellow"), highlight=False, soft_wrap=True)
@@ -103,6 +126,10 @@ class Progress:
                 "failed: " + ", ".join(f"{n} {blame}" for blame, n in sorted(tally.failures.items()))
             )
         return facts
+
+
+def _loaded(models: str, load_s: float) -> str:
+    return f"{models} loaded in {load_s:.1f} s"
 
 
 def _plus(count: int, what: str) -> str:

@@ -1,12 +1,12 @@
 """Counts of one session as it runs: an observer that displays read.
 
-Invariant: it only counts, and its size does not depend on how much there is to count.
+Invariant: it only counts, and its size does not depend on how many takes there are.
 """
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from farm.dispatch.events import Event, Instruction, Standing, WorkerReady
+from farm.dispatch.events import Event, Instruction, Standing, TakeSettled, WorkerReady
 from farm.values import Outcome, Status
 
 _RATE_WINDOW = 200  # takes over which the rate is taken: recent enough to follow a fleet that grows
@@ -17,6 +17,9 @@ class Tally:
     takes: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)  # failed takes by blame
     priced: bool = False  # whether any worker has a known price
+    load_s: dict[str, float] = field(
+        default_factory=dict
+    )  # model -> what its last load took, of whichever worker
     standing: Standing | None = None
     began_s: float | None = None
     at_s: float = 0.0
@@ -50,6 +53,10 @@ class Tally:
         self.began_s = at_s if self.began_s is None else self.began_s
         if isinstance(event, WorkerReady):
             self.priced |= event.price_usd_h is not None
+            if len(event.resident) == 1:
+                self.load_s[event.resident[0]] = event.load_s
+        if isinstance(event, TakeSettled) and event.load_s and outcome is not None:
+            self.load_s[outcome.model] = event.load_s
 
     def on_instruction(self, instruction: Instruction, at_s: float) -> None:
         self.at_s = at_s

@@ -37,14 +37,14 @@ from farm.values import Blame, Status
 
 
 def ready(worker: str, price: float | None = None) -> WorkerReady:
-    return WorkerReady(worker, "node", "CPU", 0.0, price)
+    return WorkerReady(worker, "node", "CPU", 0.0, price, ("m",))
 
 
 RULE = TakesRule(2, 4)
 
 
 def make(shots: int = 4, per_still: int = 2, rule: TakesRule = RULE, **limits: object) -> Ledger:
-    return Ledger(Board(shots), per_still, rule, Limits(**{"workers": 1, **limits}))  # type: ignore[arg-type]
+    return Ledger(Board(shots), per_still, rule, Limits(**{"workers": 1, **limits}), models=("m",))  # type: ignore[arg-type]
 
 
 def of(kind: type[Instruction], instructions: list[Instruction]) -> list[Instruction]:
@@ -91,7 +91,7 @@ def test_takes_are_min_first_then_one_by_one_while_none_is_accepted(settled, acc
 
 def test_the_first_tick_opens_stills_and_starts_no_more_workers_than_takes():
     out = make(shots=1, per_still=1, rule=TakesRule(1, 1), workers=8).handle(Tick(), 0.0)
-    assert out == [OpenStill(0), StartWorker("w1")]
+    assert out == [OpenStill(0), StartWorker("w1", "m")]
 
 
 def test_a_ready_worker_gets_as_much_as_it_may_hold(started):
@@ -118,7 +118,7 @@ def test_a_fault_replaces_the_worker_once_it_holds_nothing_and_tries_elsewhere(s
     ledger, (first, second) = started
     out = ledger.handle(TakeFaulted(first, Blame.WORKER, "CudaError", "context lost"), 2.0)
     assert not of(StopWorker, out) and not leases(out), "its other take may still finish"
-    assert StartWorker("w2") in out
+    assert StartWorker("w2", "m") in out
     out = ledger.handle(TakeSettled(second, Status.KEPT), 3.0)
     assert StopWorker("w1", gently=False) in out
     again = leases(ledger.handle(ready("w2"), 4.0))[0]
@@ -209,7 +209,7 @@ def test_a_fleet_that_is_lost_at_once_does_not_end_the_night():
     ledger = make(shots=1000, per_still=1000, workers=64)
     ledger.handle(Tick(), 0.0)
     out = ledger.handle(StillOpened(0), 0.0)
-    for start in of(StartWorker, ledger.handle(Tick(), 0.0) + out) or [StartWorker("w1")]:
+    for start in of(StartWorker, ledger.handle(Tick(), 0.0) + out) or [StartWorker("w1", "m")]:
         ledger.handle(ready(start.worker), 1.0)
     for number in range(1, 65):
         ledger.handle(ready(f"w{number}"), 1.0)
@@ -325,7 +325,7 @@ def test_settled_takes_are_never_issued_again():
         board.settle(1, take, Status.REJECTED)
     board.settle(2, 0, Status.FAILED, hopeless=True)
     board.settle(3, 1, Status.KEPT)
-    ledger = Ledger(board, 1, TakesRule(2, 3), Limits(workers=4))
+    ledger = Ledger(board, 1, TakesRule(2, 3), Limits(workers=4), models=("m",))
     assert [i.still for i in of(OpenStill, ledger.handle(Tick(), 0.0))] == [1, 3]
     ledger.handle(StillOpened(1), 0.0)
     ledger.handle(StillOpened(3), 0.0)
@@ -336,7 +336,9 @@ def test_settled_takes_are_never_issued_again():
 def test_a_finished_board_finishes_without_a_worker():
     board = Board(1)
     board.settle(0, 0, Status.KEPT)
-    assert Ledger(board, 1, TakesRule(1, 1), Limits(workers=4)).handle(Tick(), 0.0) == [Finish("done")]
+    assert Ledger(board, 1, TakesRule(1, 1), Limits(workers=4), models=("m",)).handle(Tick(), 0.0) == [
+        Finish("done")
+    ]
 
 
 @given(
@@ -360,7 +362,7 @@ def test_a_resumed_run_opens_the_stills_with_work_in_order():
     for shot in range(len(board)):
         if shot not in (9, 15_000, 19_999):
             board.settle(shot, 0, Status.KEPT)
-    out = Ledger(board, 2, TakesRule(1, 1), Limits(workers=4)).handle(Tick(), 0.0)
+    out = Ledger(board, 2, TakesRule(1, 1), Limits(workers=4), models=("m",)).handle(Tick(), 0.0)
     assert [i.still for i in of(OpenStill, out)] == [4, 7500, 9999]
 
 
@@ -369,8 +371,8 @@ def test_memory_does_not_grow_with_the_plan():
     out = ledger.handle(Tick(), 0.0)
     assert len(of(OpenStill, out)) <= 8
     ledger.handle(StillOpened(0), 0.0)
-    queue = ledger._queue
-    assert len(queue.ready) <= 2 * AHEAD * 4 + 4 and len(queue._open_shots) <= len(queue.ready)
+    ready, opened = sum(map(len, ledger._queue.ready)), len(ledger._queue._open_shots)
+    assert ready <= 2 * AHEAD * 4 + 4 and opened <= ready
 
 
 # --- whole nights -----------------------------------------------------------------------------------------
@@ -431,7 +433,7 @@ class Night:
         match instruction:
             case OpenStill(still):
                 self.pending.append(StillRefused(still) if still in self.refused else StillOpened(still))
-            case StartWorker(worker):
+            case StartWorker(worker, _):
                 self.starting.append(worker)
             case StopWorker(worker, _):
                 self.starting = [name for name in self.starting if name != worker]
@@ -460,7 +462,7 @@ def test_every_take_settles_exactly_once_whatever_happens(stills, per_still, rul
             yield seed.randrange(1, 10**6)
 
     board = Board(stills * per_still)
-    night = Night(Ledger(board, per_still, rule, Limits(workers=workers)), dice(), refused)
+    night = Night(Ledger(board, per_still, rule, Limits(workers=workers), models=("m",)), dice(), refused)
     night.play()
     assert set(night.settled.values()) <= {1}, "settled twice"
     assert sum(night.settled.values()) == board.takes_settled

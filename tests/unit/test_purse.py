@@ -24,27 +24,27 @@ def test_a_worker_without_a_price_costs_nothing_we_know_of():
     purse.tick(0.0)
     purse.hire("w1", None, 0.0)
     purse.tick(1e6)
-    assert purse.spent_usd == 0 and purse.verdict(2) is None
+    assert purse.spent_usd == 0 and purse.verdict(2, [0]) is None
 
 
 def test_the_reserve_is_what_finishing_all_that_is_out_takes():
     purse = Purse(1.0, None, 0.0, 0)
     purse.tick(0.0)
     purse.hire("w1", 3600.0 * 0.01, 0.0)  # a cent a second
-    purse.learn(20.0)
+    purse.learn(0, 20.0)
     purse.tick(39.0)
-    assert purse.verdict(2) is None  # 39 + 3 * 20 = 99 cents
+    assert purse.verdict(2, [0]) is None  # 39 + 3 * 20 = 99 cents
     purse.tick(41.0)
-    assert "$0.41 spent" in (purse.verdict(2) or "")
+    assert "$0.41 spent" in (purse.verdict(2, [0]) or "")
 
 
 def test_hours_run_from_the_first_event():
     purse = Purse(None, 1.0, 0.0, 0)
     purse.tick(5000.0)
-    purse.learn(600.0)
-    assert purse.verdict(0) is None
+    purse.learn(0, 600.0)
+    assert purse.verdict(0, [0]) is None
     purse.tick(5000.0 + 3001)
-    assert "could pass 1 h" in (purse.verdict(0) or "")
+    assert "could pass 1 h" in (purse.verdict(0, [0]) or "")
 
 
 PRICES = {"H100": 2.5, "H100 PCIe": 2.0, "CPU": 0.1}

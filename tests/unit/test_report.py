@@ -8,7 +8,17 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from farm.dispatch.events import GiveUp, Lease, Standing, TakeFaulted, WorkerLost, WorkerReady
+from farm.dispatch.events import (
+    Cancel,
+    GiveUp,
+    Lease,
+    Standing,
+    StopWorker,
+    TakeFaulted,
+    TakeSettled,
+    WorkerLost,
+    WorkerReady,
+)
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.report.progress import Progress
@@ -54,7 +64,7 @@ def test_intervals():
 def test_the_tally_gives_rate_and_time_left():
     tally = Tally()
     for second in range(5):
-        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, None), None, 10.0 + 2 * second)
+        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, None, ("previz",)), None, 10.0 + 2 * second)
         tally.on_outcome(outcome(Status.KEPT))
     assert tally.takes_per_s == pytest.approx(0.5)
     tally.on_turn(STANDING, 20.0)
@@ -68,7 +78,7 @@ def test_plain_lines_where_there_is_no_terminal():
     tally = Tally()
     progress = Progress(Console(file=file, width=60), tally)
     with progress.shown():
-        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, 2.0), None, 0.0)
+        tally.on_event(WorkerReady("w1", "n", "CPU", 0.0, 2.0, ("previz",)), None, 0.0)
         tally.on_outcome(outcome(Status.FAILED))
         tally.on_turn(STANDING, 1.0)
         progress.on_turn(STANDING, 1.0)
@@ -89,6 +99,40 @@ def test_troubles_are_told_when_they_happen():
     assert len(told) == 5
     assert "gone [red]" in told[0] and "taken away" in told[1] and "attempt 2" in told[2]
     assert "its story" in told[3] and "s [bold]x refused: torn" in told[4]
+
+
+def test_a_worker_that_is_ready_or_changes_its_model_is_told_in_a_plain_line():
+    file = io.StringIO()
+    tally = Tally()
+    progress = Progress(Console(file=file, width=60), tally)
+    settled = TakeSettled(Lease(0, 0, 1, "w1"), Status.KEPT, 9.0, ("wan", "previz"))
+    for event in (
+        WorkerReady("w1", "n", "NVIDIA H100", 38.21, 2.0, ("wan",)),
+        settled,
+        replace(settled, load_s=4.0),
+    ):
+        for observer in (tally, progress):
+            observer.on_event(event, outcome(Status.KEPT), 0.0)
+    assert file.getvalue().splitlines() == [
+        "worker w1 is ready: wan loaded in 38.2 s on NVIDIA H100",
+        "worker w1 changed its model: previz loaded in 4.0 s",
+    ]
+    assert tally.load_s == {"wan": 38.21, "previz": 4.0}
+
+
+def test_what_the_watchdog_does_is_told_with_its_reason():
+    file = io.StringIO()
+    progress = Progress(Console(file=file, width=60), Tally())
+    for instruction in (
+        Cancel(Lease(0, 0, 2, "w1"), "renders for 201 s; allowed: 200 s"),
+        StopWorker("w1", gently=False, trouble="no sign of life for 61 s"),
+        StopWorker("w2", gently=True),
+    ):
+        progress.on_instruction(instruction, 0.0)
+    assert file.getvalue().splitlines() == [
+        "worker w1: attempt 2 is cancelled (renders for 201 s; allowed: 200 s)",
+        "worker w1 hangs and is replaced (no sign of life for 61 s)",
+    ]
 
 
 def test_a_terminal_gets_a_live_block():
