@@ -75,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
     _replay_command(commands)
 
+    _score_arguments(commands)
+    _models_arguments(commands)
+    return parser
+
+
+def _score_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     score = _command(
         commands,
         "score",
@@ -104,9 +110,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     score.add_argument("--learned", metavar="DIR", type=Path, action="append", default=[],
                        help="a learned scorer that joins: a folder with a scorer.yaml; may be repeated")  # fmt: skip
-
-    _models_arguments(commands)
-    return parser
 
 
 def _models_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

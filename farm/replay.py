@@ -28,7 +28,7 @@ from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, read_takes
 from farm.trim.footage import decode
-from farm.values import Blame, Frames, Model, Pixels, Span, Status, Still, Task
+from farm.values import Blame, Frames, Pixels, Span, Status, Still, Task
 
 CLOSE_DB = 35.0
 _MIN_DIGITS = 4
