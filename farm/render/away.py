@@ -26,9 +26,8 @@ class Away(nn.Module):
         dtype = next(p.dtype for p in encoder.parameters() if p.dtype.is_floating_point)
         self._anchor = nn.Parameter(torch.empty(0, dtype=dtype, device=device), requires_grad=False)
         self._load = load
-        self._home: tuple[nn.Module, ...] = (
-            encoder,
-        )  # in a tuple, or torch would make it a part of this module
+        # In a tuple, or torch would make it a part of this module.
+        self._home: tuple[nn.Module, ...] = (encoder,)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -136,13 +136,7 @@ def test_hooks_come_and_go_beneath_what_is_remembered(hooked_first):
 @pytest.mark.parametrize("way", ["model", "group", "sequential"])
 @pytest.mark.parametrize(
     ("family", "encoders"),
-    [
-        ("svd", "keep"),
-        ("wan2.1-i2v", "keep"),
-        ("wan2.1-i2v", "cpu"),
-        ("framepack-i2v", "keep"),
-        ("framepack-i2v", "cpu"),
-    ],
+    [("svd", "keep"), ("wan2.1-i2v", "keep"), ("wan2.1-i2v", "cpu"), ("framepack-i2v", "keep")],
 )
 def test_offloading_changes_no_pixel_and_nothing_that_is_remembered(family, encoders, way, tiny):
     plain = copied(resident(family, tiny))
