@@ -155,7 +155,9 @@ class Worker:
         return pixels
 
     def _resident(self, task: Task) -> tuple[Backend, float]:
-        """The task's model, and the seconds that loading it took."""
+        """The task's model, and the seconds that loading it took, 0 where it is held."""
+        if self._residents.known(task.model.name) is not None:
+            return self._residents.get(task.model), 0.0
         self._at(task, LOADING)
         began_s = self._clock.monotonic_s()
         resident = self._residents.get(task.model)

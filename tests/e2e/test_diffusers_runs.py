@@ -118,6 +118,9 @@ def test_a_local_ray_gives_the_inline_pools_manifest(run, tmp_path, tiny):
     told = farm("run", job)
     assert told.returncode in (DONE, SHORT), told.stderr
     assert essence(tmp_path / "run") == essence(run)
+    assert told.stdout.count("is ready: wan2.1-i2v-tiny loaded in") == 1
+    assert told.stdout.count("changed its model: wan2.2-ti2v-5b-tiny loaded in") == 1
+    assert told.stdout.count("changed its model") == 1, "what is held is not loaded"
 
 
 @pytest.fixture(scope="module")
