@@ -234,12 +234,12 @@ def measure(subject: Subject, job: Path, repeats: int) -> list[Spent]:
             partial(measured.takes, 1),
             partial(measured.takes, AHEAD),
         ]
-        for spent in (loop, *(_alone(way, subject.device) for way in ways)):
+        for spent in (loop, *(alone(way, subject.device) for way in ways)):
             best[spent.name] = _faster(best.get(spent.name, spent), spent)
     return list(best.values())
 
 
-def _alone(way: Callable[[], Spent], device: str) -> Spent:
+def alone(way: Callable[[], Spent], device: str) -> Spent:
     """A pipeline goes in circles: until they are collected, the next one would have to fit beside it."""
     gc.collect()
     if device != "cpu":
