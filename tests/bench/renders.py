@@ -1,7 +1,7 @@
 """The farm beside a plain loop over the same diffusers pipeline, take by take: what both benches of rendering measure.
 
-Invariant: no figure is printed unless every frame of the farm's back-end is the loop's, to the last bit. Each side loads
-its own pipeline from the same folder and has rendered a take, of another still, before its time starts.
+Invariant: no figure is printed unless every frame of the farm's back-end is the loop's, to the last bit. Each side
+loads its own pipeline from the same folder and has rendered a take, of another still, before its time starts.
 """
 
 import gc
