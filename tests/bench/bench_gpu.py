@@ -10,7 +10,6 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import real_size
@@ -48,10 +47,10 @@ def report(name: str, asked: argparse.Namespace) -> dict[str, object]:
     }  # fmt: skip
     if not asked.json:
         print(_heading(facts))
-        by = f"the best of {asked.repeats} passes, each after a warm-up; every frame equals the loop's"
+        by = f"each the best of {asked.repeats} passes, each after a warm-up; every frame equals the loop's"
         print(table(rows, by=by))
         print(_ratios(rows))
-    return facts | {"rows": [asdict(row) for row in rows]}
+    return facts | {"rows": [row.plain() for row in rows]}
 
 
 def subject_of(name: str, folder: Path, asked: argparse.Namespace) -> Subject:

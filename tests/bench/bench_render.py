@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -38,11 +37,13 @@ def main() -> None:
         run_s, steady_s = farm_run(job, takes)
     whole = {"takes": takes, "script_s": script_s, "farm_run_s": run_s, "farm_run_steady_s": steady_s}
     if asked.json:
-        print(json.dumps({"rows": [asdict(row) for row in rows], "whole": whole}, indent=2))
+        print(json.dumps({"rows": [row.plain() for row in rows], "whole": whole}, indent=2))
         return
     print(_heading(asked, subject, takes))
     print(
-        table(rows, by=f"the best of {asked.repeats} passes that take turns; every frame equals the loop's")
+        table(
+            rows, by=f"each the best of {asked.repeats} passes that take turns; every frame equals the loop's"
+        )
     )
     print(_whole(rows[0], **whole))
 

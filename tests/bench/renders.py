@@ -1,7 +1,7 @@
 """The farm beside a plain loop over the same diffusers pipeline, take by take: what both benches of rendering measure.
 
-Invariant: nothing is timed before every frame that the farm renders is shown to be the loop's, to the last bit. Each
-side loads its own pipeline from the same folder and has rendered a take, of another still, before its time starts.
+Invariant: no figure is printed unless every frame of the farm's back-end is the loop's, to the last bit. Each side
+loads its own pipeline from the same folder and has rendered a take, of another still, before its time starts.
 """
 
 import gc
@@ -70,14 +70,28 @@ class Subject:
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds for one take, the mean over all of a pass; `load_s` for the whole of loading, where it was timed."""
+    """Seconds of each take of a pass, of its mean take where takes overlap; `load_s` of loading, where it was timed."""
 
     name: str
-    wall_s: float
-    cpu_s: float
+    walls_s: tuple[float, ...]
+    cpus_s: tuple[float, ...]
     load_s: float | None = None
     busy: float | None = None
     gpu_percent: float | None = None
+
+    @property
+    def wall_s(self) -> float:
+        return sum(self.walls_s) / len(self.walls_s)
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self.cpus_s) / len(self.cpus_s)
+
+    def plain(self) -> dict[str, object]:
+        return {
+            "name": self.name, "wall_s": self.wall_s, "cpu_s": self.cpu_s, "load_s": self.load_s, "busy": self.busy,
+            "gpu_percent": self.gpu_percent,
+        }  # fmt: skip
 
 
 def prepare(home: Path, subject: Subject, *, stills: int, motions: int, takes: int) -> Path:
@@ -204,13 +218,16 @@ class Measured:
         )
         busy = sum(one.render_s or 0.0 for one in outcomes) / wall_s
         percent = sum(percents) / len(percents) if percents else None
-        return Spent(name, wall_s / len(outcomes), cpu_s / len(outcomes), None, busy, percent)
+        return Spent(name, (wall_s / len(outcomes),), (cpu_s / len(outcomes),), None, busy, percent)
 
     def _pass(self, name: str, one: Callable[[Task], Frames]) -> tuple[Spent, list[Frames]]:
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        frames = [one(task) for task in self.tasks]
-        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-        return Spent(name, wall_s / len(frames), cpu_s / len(frames)), frames
+        frames, walls_s, cpus_s = [], [], []
+        for task in self.tasks:
+            began_s, began_cpu_s = time.perf_counter(), time.process_time()
+            frames.append(one(task))
+            walls_s.append(time.perf_counter() - began_s)
+            cpus_s.append(time.process_time() - began_cpu_s)
+        return Spent(name, tuple(walls_s), tuple(cpus_s)), frames
 
 
 def quiet() -> None:
@@ -220,7 +237,7 @@ def quiet() -> None:
 
 
 def measure(subject: Subject, job: Path, repeats: int) -> list[Spent]:
-    """Each way's best of so many passes; the loop first, which is what all else is a ratio to.
+    """Each way's best of so many passes, take by take; the loop first, which is what all else is a ratio to.
 
     Passes take turns, so that whatever the machine does meanwhile, or the process learns, favours nobody.
     """
@@ -268,9 +285,13 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def _faster(one: Spent, other: Spent) -> Spent:
-    """The one with less wall time, with the less CPU time of both: others on the machine disturb the two unequally."""
-    faster = min(one, other, key=lambda spent: spent.wall_s)
-    return replace(faster, cpu_s=min(one.cpu_s, other.cpu_s))
+    """The least of each take: whoever else is on the machine disturbs now this one, now that."""
+    walls_s = tuple(map(min, one.walls_s, other.walls_s))
+    return replace(
+        min(one, other, key=lambda spent: spent.wall_s),
+        walls_s=walls_s,
+        cpus_s=tuple(map(min, one.cpus_s, other.cpus_s)),
+    )
 
 
 @contextmanager
