@@ -33,6 +33,7 @@ from farm.plan.planning import Plan, make_plan
 from farm.record import RunRecord, close_run, read_summary, spent_before
 from farm.recovery import Recovered, recover
 from farm.redact import redact
+from farm.render.families import check_here
 from farm.report.console import Terminal
 from farm.report.progress import Progress
 from farm.report.summary import Summary, plain, show
@@ -80,6 +81,10 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
             dict(job.prices),
             prompts=len(plan.grid.motions),
         )
+        if address is None or pool == "inline":
+            # Else the workers' machines are others, and what they cannot do is said when they load.
+            for model in plan.grid.models:
+                check_here(model)
         with _workers(pool, address, bench, plan, clock) as workers:
             if not begun:
                 blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())

@@ -22,13 +22,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class ModelEstimate:
-    """One model's part. Pairs are (with `takes.min` for every shot, with `takes.max`)."""
+    """One model's part. Pairs are (with `takes.min` for every shot, with `takes.max`).
+
+    `frames` are rendered, at `rendered_fps` where `fps` is reached by interpolation.
+    """
 
     name: str
     shots: int
     takes: tuple[int, int]
     frames: int
     fps: float
+    rendered_fps: float | None
     size: str
     render_s: tuple[float, float] | None
     cost_usd: tuple[float, float] | None
@@ -71,6 +75,7 @@ def estimate(plan: Plan, timings: Mapping[str, Timing], *, output: str) -> Estim
                 takes=(low, high),
                 frames=model.frames,
                 fps=float(model.fps),
+                rendered_fps=float(model.rendered_fps) if model.rendered_fps else None,
                 size=model.size,
                 render_s=(low * timing.render_s, high * timing.render_s) if timing else None,
                 cost_usd=(low * usd, high * usd) if usd is not None else None,

@@ -117,6 +117,16 @@ def family_of(model: Model) -> Family:
     return FAMILIES[model.family] if model.family in FAMILIES else _generic(sources.glance(model))
 
 
+def check_here(model: Model) -> None:
+    """Raises InputError for what a model's settings ask of this machine in vain; nothing is fetched or loaded.
+
+    Where they ask for nothing, no torch is imported either.
+    """
+    said = dict(model.options) | dict(model.hosting)
+    if said.keys() & _SETTINGS.keys() or family_of(model).package:
+        backend(model).check()
+
+
 def weights_bytes(model: Model) -> int | None:
     """Bytes of the weights: of the files where they are on this machine, else by the family's row; None: unknown."""
     folder = sources.held(model)

@@ -27,6 +27,7 @@ from farm.render.settings import HOSTING, PIXELS
 from farm.values import Model
 
 _PACKAGES = {"torchao-int8": "torchao", "bnb-8bit": "bitsandbytes", "bnb-4bit": "bitsandbytes"}
+_INSTALLS = {"torchao": "'circletake[quantization]'", "bitsandbytes": "bitsandbytes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Hosting:
         if package == "bitsandbytes" and self.device == "cpu":
             self._refuse("quantization", "needs a GPU; allowed here: none, fp8-storage, torchao-int8")
         if package and find_spec(package) is None:
-            self._refuse("quantization", f"the package {package} is not installed: pip install {package}")
+            self._refuse("quantization", f"{package} is not installed: pip install {_INSTALLS[package]}")
         if self.compile != "none":
             self._check_compilers()
         if self.attention != "auto":
@@ -140,7 +141,7 @@ class Hosting:
             return diffusers.BitsAndBytesConfig(load_in_8bit=True)
         if self.quantization == "bnb-4bit":
             return diffusers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
-        from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,unused-ignore]
+        from torchao.quantization import Int8WeightOnlyConfig  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         return diffusers.TorchAoConfig(Int8WeightOnlyConfig())
 

@@ -14,7 +14,8 @@ PIXELS: Mapping[str, tuple[Scalar, ...]] = {
     "vae_tiling": (False, True),
     "quantization": ("none", "fp8-storage", "torchao-int8", "bnb-8bit", "bnb-4bit"),
     "compile": ("none", "regional"),
-    # The names are those of diffusers; what is missing for one is said when the model is loaded.
+    # The names are those of diffusers; what is missing for one is said when the model is loaded. Those that end in
+    # _hub are not offered: they run code that is downloaded.
     "attention": (
         "auto",
         "native",
@@ -23,12 +24,8 @@ PIXELS: Mapping[str, tuple[Scalar, ...]] = {
         "_native_efficient",
         "_native_cudnn",
         "flash",
-        "flash_hub",
         "_flash_3",
-        "_flash_3_hub",
-        "flash_4_hub",
         "sage",
-        "sage_hub",
         "xformers",
     ),
 }

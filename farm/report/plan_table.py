@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from farm.plan.estimate import Estimate
+from farm.plan.estimate import Estimate, ModelEstimate
 from farm.report.words import between, duration
 
 
@@ -16,12 +16,11 @@ def show(console: Console, found: Estimate) -> None:
     for column in ("model", "shots", "takes", "a take", "render time", "cost"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for model in found.models:
-        seconds = model.frames / model.fps
         table.add_row(
             Text(model.name),
             f"{model.shots:,}",
             between(model.takes),
-            f"{model.frames} frames, {seconds:.2f} s at {model.fps:g} fps, {model.size}",
+            _take(model),
             "unknown" if model.render_s is None else " to ".join(duration(s) for s in model.render_s),
             between(model.cost_usd, "${:,.2f}"),
         )
@@ -41,6 +40,16 @@ def show(console: Console, found: Estimate) -> None:
         lines.append(f"budget: {found.budget_hours:g} hours" + _against(hours, found.budget_hours))
     for line in lines:
         console.print(Text(line), soft_wrap=True, highlight=False)
+
+
+def _take(model: ModelEstimate) -> str:
+    rendered_fps = model.rendered_fps or model.fps
+    made = (
+        f", brought from {rendered_fps:g} to {model.fps:g} fps"
+        if model.rendered_fps
+        else f" at {model.fps:g} fps"
+    )
+    return f"{model.frames} frames, {model.frames / rendered_fps:.2f} s{made}, {model.size}"
 
 
 def _against(pair: tuple[float, float] | None, limit: float) -> str:

@@ -3,8 +3,10 @@
 import json
 
 import av
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
+import torch
 from small_runs import essence, farm, job_json, takes, write_job, write_stills
 from tiny_models import TINY
 
@@ -17,11 +19,13 @@ SEVEN = (
 )  # fmt: skip
 
 
-def tiny_job(folder, tiny, *families, **changes):
-    """Two takes of one still and one motion by each family."""
+def tiny_job(folder, tiny, *families, settings=None, **changes):
+    """Two takes of one still and one motion by each family; `settings` are said of every model."""
     write_stills(folder / "stills", count=1)
     models = [
-        {"name": f"{family}-tiny", "family": family, "path": str(tiny(family)), **TINY[family].options}
+        {"name": f"{family}-tiny", "family": family, "path": str(tiny(family))}
+        | TINY[family].options
+        | (settings or {})
         for family in families
     ]
     defaults = {
@@ -110,6 +114,46 @@ def test_a_broken_rule_ends_before_anything_is_written(tmp_path, tiny, capsys):
     job = tiny_job(tmp_path, tiny, "wan2.1-i2v", render={"frames": 10, "size": "64x64"})
     assert call(["run", str(job), "--pool", "inline"]) == BAD_INPUT
     assert "wan2.1-i2v needs 4n+1 frames; try 9 or 13" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_whole_stills_at_another_rate_from_a_model_whose_encoder_leaves(tmp_path, tiny):
+    job = tiny_job(
+        tmp_path, tiny, "wan2.1-i2v", settings={"encoders": "drop"},
+        render={"frames": 9, "size": "64x64", "steps": 2, "fps": 24, "fit": "pad"},
+        stills=str(write_stills(tmp_path / "small", 1, (40, 30))),
+    )  # fmt: skip
+    assert call(["run", str(job), "--pool", "inline"]) in (DONE, SHORT)
+    rows = takes(tmp_path / "run").to_pylist()
+    assert [(row["fps"], row["rendered_fps"], row["frames"]) for row in rows] == [(24.0, 16.0, 13)] * 2
+    assert {(row["width_px"], row["height_px"], row["still_scale"]) for row in rows} == {(64, 48, 1.6)}
+    for row in rows:
+        with av.open(tmp_path / "run" / row["clip_uri"]) as clip:
+            pictures = [(frame.width, frame.height) for frame in clip.decode(video=0)]
+            assert clip.streams.video[0].average_rate == 24
+        assert pictures == [(64, 48)] * (row["span_stop"] - row["span_start"])
+        fingerprint = json.loads(row["fingerprint"])
+        assert fingerprint["fit"].startswith("pad") and "minterpolate" in fingerprint["interpolation"]
+    (still,) = pyarrow.dataset.dataset(tmp_path / "run" / "stills", format="parquet").to_table().to_pylist()
+    assert (still["verdict"], still["kind"]) == ("warn", "still_enlarged")
+    assert still["reason"] == "40x30 px is enlarged 1.60 times to 64x64 for wan2.1-i2v-tiny"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"offload": "model"}, "wan2.1-i2v-tiny: offload=model: there is no GPU to offload from"),
+        ({"attention": "flash"}, "wan2.1-i2v-tiny: attention=flash: needs a GPU"),
+        ({"device": "cuda"}, "wan2.1-i2v-tiny: device=cuda: torch sees no CUDA device here"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_bad_input(setting, said, tmp_path, tiny, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU, and can")
+    job = tiny_job(tmp_path, tiny, "wan2.1-i2v", settings=setting)
+    assert call(["run", str(job), "--pool", "inline"]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 

@@ -100,7 +100,10 @@ def test_what_breaks_a_rule_is_refused_with_the_nearest_that_does_not(name, rend
     [
         ({"dtype": "int8"}, "dtype='int8': expected auto, float32, bfloat16, float16"),
         ({"device": "tpu"}, "device='tpu': expected auto, cpu, cuda"),
-        ({"motion_bucket_id": 3}, "motion_bucket_id=3: not an option of wan2.1-i2v; it takes attention, compile,"),
+        (
+            {"motion_bucket_id": 3},
+            "motion_bucket_id=3: not an option of wan2.1-i2v; it takes attention, compile,",
+        ),
         ({"family": "wan"}, "unknown family 'wan'"),
         ({"path": "/nowhere/at/all"}, "path=/nowhere/at/all: there is no such folder"),
         ({"path": "/", "revision": "abc"}, "files have none but their content"),
