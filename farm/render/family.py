@@ -119,6 +119,7 @@ class Family:
             "seconds": round(self.frames / float(self.fps), 3),
             "frames": self.frames,
             "frame_step": self.frame_step,
+            "least_frames": self.least_frames,
             "sizes": ["x".join(map(str, size)) for size in self.sizes],
             "fixed_size": self.fixed_size,
             "size_multiple": self.size_multiple,
@@ -128,6 +129,7 @@ class Family:
             "guidance": self.guidance,
             "weights_gib": None if self.weights_gib is None else round(self.weights_gib, 1),
             "weights_basis": self.weights_basis,
+            "package": self.package,
             "options": sorted(self.options),
             # What the components are held in on a GPU; a CPU holds all of them in float32.
             "dtypes": {"default": "bfloat16"} | dict(self.dtypes) if self.pipeline else {},
