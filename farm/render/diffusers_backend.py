@@ -57,6 +57,7 @@ class DiffusersBackend:
 
     def check(self) -> None:
         """Raises InputError for a device or a package that is not there, and for settings that cannot be had here."""
+        _quieten()
         name, package = self._model.name, self._family.package
         if self._device == "cuda" and not torch.cuda.is_available():
             raise InputError(f"{name}: device=cuda: torch sees no CUDA device here; expected cpu or auto")
@@ -78,10 +79,6 @@ class DiffusersBackend:
         """Raises InputError as `check` does and for weights that cannot be loaded as the family, MemoryFull where there
         is not enough memory for them."""
         self.check()
-        diffusers.utils.logging.disable_progress_bar()
-        diffusers.utils.logging.set_verbosity_error()
-        transformers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.set_verbosity_error()
         if self._device == "cpu":
             # Sums split over threads round differently; and a farm's CPU slot is one core.
             torch.set_num_threads(1)
@@ -286,3 +283,10 @@ class DiffusersBackend:
         if getattr(transformer, "config", {}).get("image_condition_type") == "latent_concat":
             return frames + _DROPPED_FRAMES
         return frames
+
+
+def _quieten() -> None:
+    """What the libraries tell whoever writes programs with them is nothing to who submits jobs; errors are raised."""
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+        library.utils.logging.set_verbosity_error()

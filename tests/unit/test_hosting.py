@@ -2,8 +2,10 @@
 
 import dataclasses
 import gc
+import re
 import shutil
 import weakref
+from importlib.util import find_spec
 from pathlib import Path
 
 import huggingface_hub
@@ -94,10 +96,12 @@ def test_bitsandbytes_needs_a_gpu(quantization, hollow):
 def test_a_package_that_is_missing_is_named_with_its_command(hollow, monkeypatch):
     monkeypatch.setattr("farm.render.hosting.find_spec", lambda package: None)
     said = "tiny: quantization=torchao-int8: torchao is not installed: pip install 'circletake[quantization]'"
-    with pytest.raises(InputError, match=f"^{said}$"):
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
         resident(WAN, hollow, quantization="torchao-int8")
 
 
+# Not among what contributors install: where it is, diffusers imports it at every start, and it is not silent then.
+@pytest.mark.skipif(find_spec("torchao") is None, reason="needs pip install 'circletake[quantization]'")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torchao")
 def test_torchao_really_quantizes_the_denoiser_alone(tiny):
     plain, one = resident(WAN, tiny), resident(WAN, tiny, quantization="torchao-int8")
