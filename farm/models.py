@@ -152,7 +152,7 @@ def _small(family: Family) -> RenderSpec:
     """The fewest frames of a family in a small size."""
     edge = -(-_EDGE_PX // family.size_multiple) * family.size_multiple
     return RenderSpec(
-        frames=family.frame_step + 1 if family.frame_step > 1 else _FRAMES,
+        frames=max(family.least_frames, family.frame_step + 1 if family.frame_step > 1 else _FRAMES),
         size="native" if family.fixed_size else f"{edge}x{edge}",
         steps=_STEPS if family.steps else None,
     )

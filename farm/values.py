@@ -109,7 +109,7 @@ class Model:
     size: str
     steps: int | None = None
     guidance: float | None = None
-    path: str | None = None
+    path: str | None = field(default=None, repr=False)  # a URL may hold credentials
     options: tuple[tuple[str, Scalar], ...] = ()
     fit: str = "crop"
     rendered_fps: Fraction | None = None

@@ -44,6 +44,10 @@ class _Rendered:
     render_s: float
     wait_s: float
 
+    @property
+    def fingerprint(self) -> str:
+        return canonical(dict(self.footage.fingerprint))
+
 
 class Worker:
     def __init__(self, name: str, bench: Bench, clock: Clock, node: str = "") -> None:
@@ -78,6 +82,7 @@ class Worker:
 
     def take(self, task: Task, attempt: int) -> Taken:
         """The committed outcome of one task. Raises StoreError, Cancelled, and whatever breaks a renderer."""
+        self._cancelled.discard(task.take_id)  # of an earlier attempt that had ended by then
         self._doing[task.take_id] = Pulse(task.take_id, attempt, WAITING)
         try:
             return self._take(task, attempt)
@@ -103,19 +108,23 @@ class Worker:
         load_s = 0.0
         if attempt > 1 and (done := self._committed(task)):
             return Taken(done, self._residents.names, load_s)
-        rendered: _Rendered | None = None
+        rendered: _Rendered | Outcome | None = None
         try:
             still = self._still(task)
             character = self._character(task)
             with self._render_lock:
                 resident, load_s = self._resident(task)
-                rendered = self._render(task, resident, still, load_s)
-            outcome = self._finish(task, attempt, rendered, character)
-        except TakeError as e:
-            outcome = failed_outcome(
-                task, attempt, reason=str(e), blame=e.blame, kind=e.kind, at=self._clock.now().isoformat()
+                rendered = self._render(task, attempt, resident, still, load_s)
+            outcome = (
+                self._finish(task, attempt, rendered, character)
+                if isinstance(rendered, _Rendered)
+                else rendered
             )
-        outcome = self._signed(outcome, task, rendered)
+        except TakeError as e:
+            outcome = self._failed(task, attempt, e)
+            if isinstance(rendered, _Rendered):
+                outcome = replace(outcome, accelerator=rendered.accelerator, fingerprint=rendered.fingerprint)
+        outcome = replace(outcome, worker=self._name, node=self._node)
         self._blobs.put(layout.outcome_key(task.take_id), encode_outcome(outcome))
         return Taken(outcome, self._residents.names, load_s)
 
@@ -163,18 +172,31 @@ class Worker:
         resident = self._residents.get(task.model)
         return resident, self._clock.monotonic_s() - began_s
 
-    def _render(self, task: Task, resident: Backend, still: Pixels, load_s: float) -> _Rendered:
+    def _render(
+        self, task: Task, attempt: int, resident: Backend, still: Pixels, load_s: float
+    ) -> _Rendered | Outcome:
+        """The take's footage, or the outcome of one whose renderer gave none; nobody else uses the model meanwhile."""
         width_px, height_px = resident.frame_size(still.shape[1], still.shape[0])
         shape = f"{width_px}x{height_px}x{task.model.frames}"
         self._at(task, RENDERING, shape=shape)
         started_at = self._clock.now().isoformat()
         began_s = self._clock.monotonic_s()
-        footage = shoot(
-            resident, still, task, lambda done, total: self._at(task, RENDERING, done, total, shape)
-        )
+        try:
+            footage = shoot(
+                resident, still, task, lambda done, total: self._at(task, RENDERING, done, total, shape)
+            )
+        except TakeError as e:
+            self._idle_since_s = self._clock.monotonic_s()
+            fingerprint = canonical(dict(resident.fingerprint()))
+            failed = self._failed(task, attempt, e)
+            return replace(failed, accelerator=resident.accelerator, fingerprint=fingerprint)
         ended_s = self._clock.monotonic_s()
         wait_s, self._idle_since_s = max(0.0, began_s - load_s - self._idle_since_s), ended_s
         return _Rendered(footage, resident.accelerator, started_at, ended_s - began_s, wait_s)
+
+    def _failed(self, task: Task, attempt: int, error: TakeError) -> Outcome:
+        at = self._clock.now().isoformat()
+        return failed_outcome(task, attempt, reason=str(error), blame=error.blame, kind=error.kind, at=at)
 
     def _finish(self, task: Task, attempt: int, rendered: _Rendered, character: Pixels | None) -> Outcome:
         self._at(task, FINISHING)
@@ -213,7 +235,8 @@ class Worker:
             cost_usd=cost_usd(self._bench.prices, rendered.accelerator, self._bench.gpus, rendered.render_s),
             started_at=rendered.started_at,
             finished_at=self._clock.now().isoformat(),
-            fingerprint=canonical(dict(footage.fingerprint)),
+            accelerator=rendered.accelerator,
+            fingerprint=canonical(dict(footage.fingerprint)),  # with what finishing added
         )
 
     # --- what they share ------------------------------------------------------------------------------
@@ -231,14 +254,3 @@ class Worker:
         """An earlier attempt may have committed its outcome and died before it could say so."""
         key = layout.outcome_key(task.take_id)
         return decode_outcome(self._blobs.get(key)) if self._blobs.exists(key) else None
-
-    def _signed(self, outcome: Outcome, task: Task, rendered: _Rendered | None) -> Outcome:
-        """The outcome with the name of who made it, and on what."""
-        resident = self._residents.known(task.model.name)
-        signed = replace(outcome, worker=self._name, node=self._node)
-        if rendered is not None:
-            return replace(signed, accelerator=rendered.accelerator)
-        if resident is None:
-            return signed
-        fingerprint = canonical(dict(resident.fingerprint()))
-        return replace(signed, accelerator=resident.accelerator, fingerprint=fingerprint)

@@ -19,6 +19,7 @@ class Member:
     leaving: bool = False  # it faulted; it is stopped as soon as what else it holds is settled
     leases: set[Lease] = field(default_factory=set)
     still: int | None = None
+    idle_since_s: float | None = None  # it holds no lease, and its own models have no work for it
 
     @property
     def holds(self) -> frozenset[int]:
@@ -58,15 +59,17 @@ class Crew:
         """Takes a worker off the list; who it was."""
         return self._members.pop(name, None)
 
-    def told(self, name: str, resident: Iterable[str]) -> None:
-        """A worker said which models it holds. Names that are not of this run count for nothing."""
+    def told(self, name: str, resident: Iterable[str], leased: Iterable[int] = ()) -> None:
+        """A worker said which models it holds; `leased` are those of the takes that it still has.
+
+        Names that are not of this run count for nothing. A model that a lease needs and that is not there is what it
+        loads next, whether it never was there or had to go: the others may have to go for it.
+        """
         member = self._members.get(name)
         if member is None:
             return
         member.resident = frozenset(self._numbers[model] for model in resident if model in self._numbers)
-        # A take that failed before its model was needed says that it is not there yet: the take behind it loads it.
-        if member.loads in member.resident or not member.leases:
-            member.loads = None
+        member.loads = next((model for model in leased if model not in member.resident), None)
 
     def switch(self, name: str, model: int) -> None:
         """Has a worker that does nothing load another model, with the take that it is given next."""
@@ -90,6 +93,21 @@ class Crew:
         """Those who are not leaving and hold or load it."""
         return sum(not member.leaving and model in member.holds for member in self._members.values())
 
+    def ready_with(self, model: int) -> int:
+        """Those of them who are there, and not only asked for: a cluster may never have room for all."""
+        return sum(
+            member.ready and not member.leaving and model in member.holds for member in self._members.values()
+        )
+
+    def idles(self, name: str, at_s: float | None) -> float:
+        """Seconds for which a worker has had nothing to do; `at_s` None: it has now."""
+        member = self._members[name]
+        if at_s is None:
+            member.idle_since_s = None
+            return 0.0
+        member.idle_since_s = at_s if member.idle_since_s is None else member.idle_since_s
+        return at_s - member.idle_since_s
+
     def starting(self, model: int) -> int:
         """Those who are not ready yet and will be with this model."""
         return sum(not member.ready and member.loads == model for member in self._members.values())
@@ -106,6 +124,7 @@ class Crew:
         member = self._members[lease.worker]
         member.leases.add(lease)
         member.still = still
+        member.idle_since_s = None
 
     def release(self, lease: Lease) -> None:
         if lease.worker in self._members:

@@ -12,12 +12,13 @@ from farm.dispatch.crew import Crew
 from farm.dispatch.events import Lease, TakeSettled, WorkerReady
 from farm.dispatch.pace import Pace
 from farm.dispatch.queue import Cell, TakeQueue
-from farm.dispatch.retry import Attempts
+from farm.dispatch.retry import Attempts, Streaks
 from farm.values import Status
 
 
 class Foreman:
-    def __init__(self, queue: TakeQueue, crew: Crew, attempts: Attempts) -> None:
+    def __init__(self, queue: TakeQueue, crew: Crew, attempts: Attempts, streaks: Streaks) -> None:
+        self._streaks = streaks
         self._queue = queue
         self._crew = crew
         self._attempts = attempts
@@ -39,9 +40,12 @@ class Foreman:
         if event.take_s is not None and event.status is not Status.FAILED:
             self._pace.took(model, event.take_s)
         if event.resident is not None:
-            self._crew.told(event.lease.worker, event.resident)
+            member = self._crew.get(event.lease.worker)
+            leases = sorted(member.leases, key=repr) if member else []
+            leased = [self._queue.model_of(lease.shot) for lease in leases]
+            self._crew.told(event.lease.worker, event.resident, leased)
 
-    def leases(self) -> Iterator[Lease]:
+    def leases(self, at_s: float) -> Iterator[Lease]:
         """Gives out what can be given out now; each lease is its worker's already."""
         seats = self._crew.seats(self._alone)
         starting = [self._crew.starting(model) for model in self._models]
@@ -58,7 +62,7 @@ class Foreman:
             yield self._give(cell, name, seats)
         for cell in reversed(held):
             self._queue.put_back(cell)
-        yield from self._switches(seats)
+        yield from self._switches(seats, at_s)
 
     def unfinished(self) -> set[int]:
         """The models of which takes wait or are out."""
@@ -72,9 +76,18 @@ class Foreman:
         loading = len(self._crew) - self._crew.ready
         return scaling.workers_to_start(limit, self._crew.present, loading, self._queue.waiting)
 
-    def first_model(self) -> int:
-        """What a worker that is hired now loads first."""
-        return scaling.model_to_load(self._backlogs())
+    def first_model(self) -> int | None:
+        """What a worker that is hired now loads first; None where no model that waits can be loaded."""
+        waiting = (one for one in self._backlogs() if self._queue.waiting_for(one.model))
+        return scaling.model_to_load(one for one in waiting if not self._streaks.hopeless(one.model))
+
+    def stuck(self) -> str | None:
+        """Why nothing that waits can be rendered by anybody; None: somebody holds or loads a model of it, or may."""
+        waiting = [model for model in self._models if self._queue.waiting_for(model)]
+        troubles = [self._streaks.hopeless(model) for model in waiting]
+        if any(self._crew.with_model(model) for model in waiting) or not all(troubles):
+            return None
+        return next(iter(troubles), None)
 
     def _next_model(self, seats: dict[str, placement.Seat], starting: list[int]) -> int | None:
         """The model whose next take stands first in the grid, of those for whose takes there is room."""
@@ -92,16 +105,20 @@ class Foreman:
         # The last takes are not queued behind others while a worker is about to be free for them.
         return placement.AHEAD if self._queue.waiting_for(model) > starting[model] else 1
 
-    def _switches(self, seats: dict[str, placement.Seat]) -> Iterator[Lease]:
+    def _switches(self, seats: dict[str, placement.Seat], at_s: float) -> Iterator[Lease]:
         """The first take for each worker that loads another model: one without a lease, whose own have no work."""
         backlogs = None
         for name, seat in list(seats.items()):
             if seat.leases or any(self._queue.ready[one] or self._queue.coming(one) for one in seat.holds):
+                self._crew.idles(name, None)
                 continue
+            idle_s = self._crew.idles(name, at_s)
             backlogs = backlogs or [
-                backlog for backlog in self._backlogs() if self._queue.ready[backlog.model]
+                backlog
+                for backlog in self._backlogs()
+                if self._queue.ready[backlog.model] and not self._streaks.hopeless(backlog.model)
             ]
-            model = placement.switch_to(one for one in backlogs if one.model not in seat.holds)
+            model = placement.switch_to((one for one in backlogs if one.model not in seat.holds), idle_s)
             if model is None:
                 continue
             backlogs = None
@@ -115,6 +132,7 @@ class Foreman:
                 model,
                 work_s=min(self._queue.waiting_for(model), self._queue.window) * self._pace.take_s(model),
                 workers=self._crew.with_model(model),
+                ready=self._crew.ready_with(model),
                 load_s=self._pace.load_s(model),
             )
             for model in self._models

@@ -43,7 +43,7 @@ from farm.dispatch.foreman import Foreman
 from farm.dispatch.placement import AHEAD
 from farm.dispatch.purse import Purse
 from farm.dispatch.queue import LOOKAHEAD, Cell, TakeQueue
-from farm.dispatch.retry import Attempts, Caps, Fault, Streaks, exhausted, story
+from farm.dispatch.retry import LOAD_FAULTS, Attempts, Caps, Fault, Streaks, exhausted, story
 from farm.dispatch.takes import TakesRule
 from farm.dispatch.watchdog import Watchdog
 from farm.values import Blame, Status
@@ -94,11 +94,11 @@ class Ledger:
         )
         self._crew = Crew(session, models)
         self._attempts = Attempts()
-        self._foreman = Foreman(self._queue, self._crew, self._attempts)
+        self._streaks = Streaks(limits.caps, limits.workers)
+        self._foreman = Foreman(self._queue, self._crew, self._attempts, self._streaks)
         self._watchdog = Watchdog()
         self._purse = Purse(limits.usd, limits.hours, limits.spent_usd, limits.gpus_per_worker)
         self._out: dict[Cell, Lease] = {}
-        self._streaks = Streaks(limits.caps, limits.workers)
         self._ending: Finish | None = None
 
     def standing(self) -> Standing:
@@ -123,7 +123,7 @@ class Ledger:
             # The most frequent event; nothing follows from it before time passes.
             self._watchdog.beat(event)
             return []
-        return [*self._hear(event), *self._go_on()]
+        return [*self._hear(event), *self._go_on(at_s)]
 
     def is_current(self, lease: Lease) -> bool:
         """Whether this attempt is the one that counts."""
@@ -161,16 +161,17 @@ class Ledger:
         worker = self._crew.get(event.worker)
         if worker is not None:
             worker.ready = True
-            self._streaks.started()
+            self._streaks.started(worker.loads)
             self._foreman.welcome(event)
             self._purse.hire(event.worker, event.price_usd_h, event.load_s)
             self._watchdog.hired(event.worker, event.accelerator)
 
     def _book(self, event: TakeSettled) -> Iterator[Instruction]:
         lease = event.lease
-        self._streaks.settled()
-        self._purse.learn(self._queue.model_of(lease.shot), (event.take_s or 0.0) + event.load_s)
-        self._release(lease, well=event.status is not Status.FAILED, resident=event.resident)
+        model, well = self._queue.model_of(lease.shot), event.status is not Status.FAILED
+        self._streaks.settled(model, well=well)
+        self._purse.learn(model, event.take_s or 0.0, event.load_s)
+        self._release(lease, well=well, resident=event.resident)
         self._foreman.learn(event)
         yield from self._settle((lease.shot, lease.take), event.status)
 
@@ -179,7 +180,7 @@ class Ledger:
         if worker is None:
             return
         if not worker.ready and not event.preempted:
-            self._streaks.start_failed(event.message)
+            self._streaks.start_failed(worker.loads, event.message)
         fault = None if event.preempted else Fault(event.worker, Blame.WORKER, event.kind, event.message)
         yield from self._abandon(worker, fault, culprit=None)
 
@@ -210,6 +211,8 @@ class Ledger:
             self._break(self._streaks.store_refused(event.message))
         elif (worker := self._crew.get(lease.worker)) is not None:
             worker.leaving = True
+        if event.kind in LOAD_FAULTS:
+            self._streaks.start_failed(self._queue.model_of(lease.shot), event.message)
         self._release(lease, well=False)
         fault = Fault(lease.worker, event.blame, event.kind, event.message)
         yield from self._requeue((lease.shot, lease.take), fault)
@@ -232,7 +235,7 @@ class Ledger:
 
     # --- what follows from it -------------------------------------------------------------------------
 
-    def _go_on(self) -> Iterator[Instruction]:
+    def _go_on(self, at_s: float) -> Iterator[Instruction]:
         if self._ending is None:
             verdict = self._purse.verdict(self._crew.longest_queue, self._foreman.unfinished())
             self._ending = Finish("budget", verdict) if verdict else None
@@ -241,7 +244,7 @@ class Ledger:
         if self._ending is None:
             for still in self._queue.fill(2 * AHEAD * self._limits.workers, self._crew.models):
                 yield OpenStill(still)
-            for lease in self._foreman.leases():
+            for lease in self._foreman.leases(at_s):
                 self._out[lease.shot, lease.take] = lease
                 self._watchdog.given(lease, self._models[self._queue.model_of(lease.shot)])
                 yield Render(lease)
@@ -259,13 +262,14 @@ class Ledger:
             yield self._ending if self._ending and not done else Finish("done")
 
     def _hire(self) -> Iterator[Instruction]:
-        wanted = self._foreman.workers_wanted(self._limits.workers)
-        if wanted and (trouble := self._streaks.hopeless_start):
-            # Where others render, the night goes on with them; a start is tried again when they have settled a take.
-            self._break(None if self._crew.present else trouble)
+        if not self._out and (trouble := self._foreman.stuck()):
+            self._break(trouble)
             return
-        for _ in range(wanted):
+        for _ in range(self._foreman.workers_wanted(self._limits.workers)):
+            # Where others render, the night goes on with them; a model is tried again when a take of it went well.
             model = self._foreman.first_model()
+            if model is None:
+                return
             yield StartWorker(self._crew.hire(model), self._models[model])
 
     def _dismiss(self, names: list[str], *, gently: bool) -> Iterator[Instruction]:

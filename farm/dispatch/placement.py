@@ -31,11 +31,13 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits of one model: seconds of rendering, the workers that hold or load it, seconds to load it."""
+    """What waits of one model: seconds of rendering, the workers that hold or load it, those of them that are ready,
+    seconds to load it."""
 
     model: int
     work_s: float
     workers: int
+    ready: int
     load_s: float
 
     @property
@@ -55,12 +57,14 @@ def choose(seats: Iterable[Seat], model: int, still: int, *, ahead: int = AHEAD)
     return best.worker if best else None
 
 
-def switch_to(backlogs: Iterable[Backlog]) -> int | None:
-    """The model that a worker with nothing else to do should load; None: it had better wait.
+def switch_to(backlogs: Iterable[Backlog], idle_s: float = 0.0) -> int | None:
+    """The model that a worker should load that has had nothing else to do for `idle_s`; None: it had better wait.
 
-    The one that is worth it most, else one that nobody holds: it would never be rendered.
+    The one that is worth it most, else one that nobody holds: it would never be rendered. Those who are only asked
+    for may never come: they are waited for as long as the load itself takes.
     """
     ranked = sorted(backlogs, key=lambda backlog: -backlog.share_s)
     worth = [backlog for backlog in ranked if backlog.share_s > WORTH * backlog.load_s]
-    chosen = next(iter(worth), None) or next((backlog for backlog in ranked if not backlog.workers), None)
+    orphans = [one for one in ranked if not one.workers or (not one.ready and idle_s >= one.load_s)]
+    chosen = next(iter([*worth, *orphans]), None)
     return chosen.model if chosen else None

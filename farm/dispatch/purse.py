@@ -22,6 +22,7 @@ class Purse:
         self._at_s = 0.0
         self._hired: dict[str, tuple[float, float]] = {}  # worker -> (since, $ per second)
         self._longest_s: dict[int, float] = {}  # model -> its longest take
+        self._loads_s: dict[int, float] = {}  # model -> the longest load of it that a take waited for
 
     def tick(self, at_s: float) -> None:
         if self._began_s is None:
@@ -35,9 +36,10 @@ class Purse:
         since_s, usd_s = self._hired.pop(worker, (self._at_s, 0.0))
         self._paid_usd += (self._at_s - since_s) * usd_s
 
-    def learn(self, model: int, seconds: float) -> None:
-        """What a take of a model kept its worker busy for, a load for it included."""
-        self._longest_s[model] = max(self._longest_s.get(model, 0.0), seconds)
+    def learn(self, model: int, take_s: float, load_s: float = 0.0) -> None:
+        """What a take of a model kept its worker busy for, and a load before it."""
+        self._longest_s[model] = max(self._longest_s.get(model, 0.0), take_s)
+        self._loads_s[model] = max(self._loads_s.get(model, 0.0), load_s)
 
     @property
     def spent_usd(self) -> float:
@@ -47,10 +49,12 @@ class Purse:
     def verdict(self, longest_queue: int, models: Iterable[int]) -> str | None:
         """Which limit one more take per worker, behind the longest queue, could pass; None: neither.
 
-        `models` are those of which takes wait or are out.
+        `models` are those of which takes wait or are out. A worker may change its model once before it comes to that.
         """
-        longest_s = max((self._longest_s.get(model, 0.0) for model in models), default=0.0)
-        reserve_s = longest_s * (longest_queue + 1)
+        open_models = list(models)
+        longest_s = max((self._longest_s.get(model, 0.0) for model in open_models), default=0.0)
+        load_s = max((self._loads_s.get(model, 0.0) for model in open_models), default=0.0)
+        reserve_s = longest_s * (longest_queue + 1) + load_s
         usd_s = sum(usd_s for _, usd_s in self._hired.values())
         if self._usd is not None and self.spent_usd + reserve_s * usd_s > self._usd:
             return f"${self.spent_usd:.2f} spent; one more round of takes could pass ${self._usd:.2f}"

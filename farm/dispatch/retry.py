@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from farm.dispatch.placement import AHEAD
 from farm.values import Blame
 
+# What a take faults with whose worker could not load its model: that says nothing of the take.
+LOAD_FAULTS = frozenset({"InputError", "MemoryFull"})
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
     """How often something may fail. The task's cap is below the worker's, so that poison is found first."""
 
     task_workers: int = 3
-    failed_starts: int = 3  # in a row, without a worker that became ready or a take that settled between them
+    failed_starts: int = (
+        3  # loads of one model in a row, without one, or a take of it, that went well between them
+    )
     store_faults: int = 10  # in a row, without a take that settled between them
     faults: int = 50  # in a row, of any kind, without a take that settled between them; see `faults_of`
 
@@ -85,25 +90,32 @@ class Streaks:
     def __init__(self, caps: Caps, workers: int) -> None:
         self._caps = caps
         self._workers = workers
-        self._starts = self._store = self._faults = 0
-        self._start_trouble = ""
+        self._store = self._faults = 0
+        self._starts: dict[
+            int, tuple[int, str]
+        ] = {}  # model -> loads that failed in a row, why the last one did
 
-    def settled(self) -> None:
-        self._starts = self._store = self._faults = 0
+    def settled(self, model: int, *, well: bool) -> None:
+        """A take of a model has an outcome; `well`: one that its renderer made."""
+        self._store = self._faults = 0
+        if well:
+            self.started(model)
 
-    def started(self) -> None:
-        self._starts = 0
+    def started(self, model: int | None) -> None:
+        """A model was loaded."""
+        if model is not None:
+            self._starts.pop(model, None)
 
-    def start_failed(self, message: str) -> None:
-        self._starts += 1
-        self._start_trouble = message
+    def start_failed(self, model: int | None, message: str) -> None:
+        if model is not None:
+            self._starts[model] = (self._starts.get(model, (0, ""))[0] + 1, message)
 
-    @property
-    def hopeless_start(self) -> str | None:
-        """Why no worker should be started now; None: nothing speaks against it."""
-        if self._starts < self._caps.failed_starts:
+    def hopeless(self, model: int) -> str | None:
+        """Why a model should not be loaded any more; None: nothing speaks against it."""
+        failed, trouble = self._starts.get(model, (0, ""))
+        if failed < self._caps.failed_starts:
             return None
-        return f"{self._starts} workers in a row could not start: {self._start_trouble}"
+        return f"{failed} workers in a row could not start: {trouble}"
 
     def store_refused(self, message: str) -> str | None:
         """Why the run is broken by one more fault of the store; None: it is not."""

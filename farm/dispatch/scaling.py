@@ -18,6 +18,7 @@ def workers_to_start(limit: int, present: int, loading: int, waiting: int) -> in
     return max(0, min(limit - present, waiting - loading))
 
 
-def model_to_load(backlogs: Iterable[Backlog]) -> int:
-    """The model that a new worker loads first: the one of which its part would be greatest."""
-    return max(backlogs, key=lambda backlog: backlog.share_s).model
+def model_to_load(backlogs: Iterable[Backlog]) -> int | None:
+    """The model that a new worker loads first: the one of which its part would be greatest, if any."""
+    chosen = max(backlogs, key=lambda backlog: backlog.share_s, default=None)
+    return chosen.model if chosen else None

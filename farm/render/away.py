@@ -53,6 +53,10 @@ class Away(nn.Module):
         """Lets the weights go; from now on they are read from the checkpoint for each visit."""
         self._home = ()
 
+    def stay(self) -> None:
+        """Has the weights in the CPU's memory again, for visits to come."""
+        self._home = self._home or (self._load(),)
+
 
 @contextmanager
 def _returning(encoder: nn.Module) -> Iterator[None]:

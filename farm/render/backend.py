@@ -53,5 +53,5 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Frees the model and whatever it holds on the accelerator."""
+        """Frees the model and whatever it holds on the accelerator, also after a load that failed halfway."""
         ...

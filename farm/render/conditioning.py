@@ -29,12 +29,11 @@ _LARGE_BYTES = 1 << 20
 class Conditioning:
     """A least-recently-used cache around the encoders of one pipeline; `hits` and `misses` count by component."""
 
-    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, max_bytes: int = CACHE_BYTES, *, text_bytes: int = CACHE_BYTES) -> None:
         self.hits: dict[str, int] = {}
         self.misses: dict[str, int] = {}
-        self.held_bytes = 0
-        self._max_bytes = max_bytes
-        self._held: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._texts = _Kept(text_bytes)
+        self._pictures = _Kept(max_bytes)
         self._undo: list[Callable[[], None]] = []
 
     def attach(self, components: Mapping[str, Any]) -> None:
@@ -52,8 +51,12 @@ class Conditioning:
         for undo in self._undo:
             undo()
         self._undo.clear()
-        self._held.clear()
-        self.held_bytes = 0
+        self._texts.clear()
+        self._pictures.clear()
+
+    @property
+    def held_bytes(self) -> int:
+        return self._texts.held_bytes + self._pictures.held_bytes
 
     def _wrap_call(self, module: Any, name: str) -> None:
         """The class is exchanged, not `forward`: accelerate and diffusers put their hooks there and take out again
@@ -83,18 +86,33 @@ class Conditioning:
         key, name = _key(what, args, named), what.partition("/")[0]
         if key is None:
             return ask()
-        if key in self._held:
+        kept = self._texts if name.startswith("text_encoder") else self._pictures
+        if (found := kept.find(key)) is not None:
             self.hits[name] = self.hits.get(name, 0) + 1
-            self._held.move_to_end(key)
-            return self._held[key][0]
+            return found
         self.misses[name] = self.misses.get(name, 0) + 1
         result = ask()
         if getattr(result, "past_key_values", None) is not None:
             result.past_key_values = None  # a language model's scratch, larger than what is asked of it
-        self._keep(key, result)
+        kept.keep(key, result)
         return result
 
-    def _keep(self, key: str, result: Any) -> None:
+
+class _Kept:
+    """Answers by key, at most so many bytes of them; the one used longest ago goes first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.held_bytes = 0
+        self._max_bytes = max_bytes
+        self._held: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+
+    def find(self, key: str) -> Any:
+        if key not in self._held:
+            return None
+        self._held.move_to_end(key)
+        return self._held[key][0]
+
+    def keep(self, key: str, result: Any) -> None:
         size = sum({id(one): one.numel() * one.element_size() for one in _tensors(result)}.values())
         if size > self._max_bytes:
             return
@@ -103,6 +121,10 @@ class Conditioning:
         while self.held_bytes > self._max_bytes:
             _, (_, freed) = self._held.popitem(last=False)
             self.held_bytes -= freed
+
+    def clear(self) -> None:
+        self._held.clear()
+        self.held_bytes = 0
 
 
 def _key(name: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> str | None:

@@ -52,7 +52,7 @@ class DiffusersBackend:
         self._signature: Mapping[str, inspect.Parameter] = {}  # of the pipeline's call, from check()
         self._away: Mapping[str, Away] = {}
         self._prompts: set[str] = set()
-        self._expected = 1
+        self._expected: int | None = 1  # None: nobody knows
         self._rendered: Shape | None = None
 
     def check(self) -> None:
@@ -79,14 +79,11 @@ class DiffusersBackend:
         """Raises InputError as `check` does and for weights that cannot be loaded as the family, MemoryFull where there
         is not enough memory for them."""
         self.check()
-        if self._device == "cpu":
-            # Sums split over threads round differently; and a farm's CPU slot is one core.
-            torch.set_num_threads(1)
         self._pipe = self._loaded()
         self._pipe.set_progress_bar_config(disable=True)
         homes = [away.encoder for away in self._away.values() if away.encoder is not None]
-        # What is remembered may take the room that absent encoders leave: their weights are dear to fetch again.
-        self.conditioning = Conditioning(max(CACHE_BYTES, held_bytes(homes, "cpu")))
+        # Texts may take the room that absent encoders leave: their weights are dear to fetch again.
+        self.conditioning = Conditioning(text_bytes=max(CACHE_BYTES, held_bytes(homes, "cpu")))
         self.conditioning.attach(self._pipe.components)
         self._ladder = Ladder(
             tiling=not self._hosting.vae_tiling and can_tile(self._pipe.vae),
@@ -123,6 +120,11 @@ class DiffusersBackend:
         """Raises TakeError, also for a take that fits into the GPU's memory on no rung of the ladder. Whatever else
         befalls a GPU goes through: nothing in this process can be trusted after it."""
         shape = (still.shape[1], still.shape[0], task.model.frames)
+        if task.still.prompt:
+            # Every still of such a catalog has prompts of its own: encoders that were dropped would be read for each.
+            self._expected = None
+            for away in self._away.values():
+                away.stay()
         while (frames := self._tried(shape, still, task, beat)) is None:
             # What the failed attempt held is free only here, after its exception is gone.
             gc.collect()
@@ -131,7 +133,8 @@ class DiffusersBackend:
             if not (self.relieve() or self._ladder.climb(shape)):
                 raise TakeError(self._no_room(shape), kind="render_oom")
         self._prompts.add(task.prompt)
-        if self._hosting.encoders == "drop" and len(self._prompts) >= self._expected:
+        drops = self._hosting.encoders == "drop" and self._expected is not None
+        if drops and len(self._prompts) >= (self._expected or 0):
             for away in self._away.values():
                 away.drop()
         return frames
@@ -199,6 +202,9 @@ class DiffusersBackend:
     def _tried(self, shape: Shape, still: Pixels, task: Task, beat: Beat) -> Frames | None:
         """One attempt on the rung where the shape stands; None where it did not fit."""
         passes = (task.model.frames - 1) // self._family.frame_step if self._family.section_frames else 1
+        if self._device == "cpu":
+            # Sums split over threads round differently, and a farm's CPU slot is one core. Each thread has its own say.
+            torch.set_num_threads(1)
         torch.manual_seed(task.seed)  # some pipelines draw from the global generator too
         try:
             self._stand(shape)

@@ -17,15 +17,15 @@ from farm.render.backend import Backend
 from farm.render.checkpoint import Checkpoint
 from farm.render.checkpoint import weights_bytes as checkpoint_bytes
 from farm.render.family import Family
+from farm.render.fit import MAX_EDGE_PX
 from farm.render.hub import cached, follows_publisher, look
 from farm.render.introspect import recognised, strangeness
 from farm.render.listing import Folder, Remote
-from farm.render.settings import HOSTING, PIXELS
+from farm.render.options import check_options
+from farm.render.settings import HOSTING, SETTINGS
 from farm.spec import ModelSpec, RenderSpec
 from farm.values import Model, Scalar
 
-_PLACES = frozenset({"path", "repo", "revision"})
-_SETTINGS: Mapping[str, tuple[Scalar, ...]] = {**PIXELS, **HOSTING}
 _MIN_EDGE_PX = 16
 # How far from a family's own rate interpolation is allowed to go, and the fastest clip there is (farm/spec.py).
 _SLOWEST, _FASTEST, _MAX_FPS = Fraction(1, 4), 8, 120
@@ -123,12 +123,17 @@ def check_here(model: Model) -> None:
     Where they ask for nothing, no torch is imported either.
     """
     said = dict(model.options) | dict(model.hosting)
-    if said.keys() & _SETTINGS.keys() or family_of(model).package:
+    if said.keys() & SETTINGS.keys() or family_of(model).package:
         backend(model).check()
 
 
 def weights_bytes(model: Model) -> int | None:
-    """Bytes of the weights: of the files where they are on this machine, else by the family's row; None: unknown."""
+    """Bytes of the weights: of the files where they are on this machine, else by the family's row; None: unknown.
+
+    As they are stored: on a CPU, where bfloat16 becomes float32, they weigh twice that.
+    """
+    if model.family in FAMILIES and FAMILIES[model.family].pipeline is None:
+        return 0
     folder = sources.held(model)
     if folder is not None:
         return checkpoint_bytes(folder)
@@ -166,7 +171,7 @@ def _named(spec: ModelSpec, where: str) -> Family | None:
     if spec.family is None and (spec.path or spec.repo):
         return None
     what = "family" if spec.family else "model"
-    raise InputError(f"{where}: models: unknown {what} {name!r}; {unknown(name, sorted(FAMILIES))}")
+    raise InputError(f"{where}: models: unknown {what} {redact(name)!r}; {unknown(name, sorted(FAMILIES))}")
 
 
 def _recognised(checkpoint: Checkpoint | None, spec: ModelSpec, where: str) -> Family:
@@ -177,20 +182,12 @@ def _recognised(checkpoint: Checkpoint | None, spec: ModelSpec, where: str) -> F
 
 def _check_options(family: Family, spec: ModelSpec, where: str) -> None:
     """Raises InputError for the first option that the family, or the place its weights come from, does not take."""
+    said = f"{where}: models: {spec.name}"
     asked = {"path": spec.path, "repo": spec.repo, "revision": spec.revision} | spec.options()
-    allowed = family.options | _PLACES | _SETTINGS.keys() if family.pipeline else family.options
-    for key, value in asked.items():
-        if value is None:
-            continue
-        said = f"{where}: models: {spec.name}: {key}={value!r}"
-        if key not in allowed:
-            known = f"it takes {', '.join(sorted(allowed))}" if allowed else "it takes no options"
-            raise InputError(f"{said}: not an option of {family.name}; {known}")
-        if key in _SETTINGS and value not in _SETTINGS[key]:
-            raise InputError(f"{said}: expected {', '.join(map(str, _SETTINGS[key]))}")
+    check_options(family, asked, said=said)
     if spec.path is not None and spec.revision is not None:
         raise InputError(
-            f"{where}: models: {spec.name}: revision={spec.revision!r}: files have none but their content; leave it out"
+            f"{said}: revision={spec.revision!r}: files have none but their content; leave it out"
         )
 
 
@@ -207,6 +204,10 @@ def _checkpoint(
         here = Path(spec.path).expanduser()
         folder = (here if here.is_absolute() or here.is_dir() else base / here).resolve()
         return Checkpoint.read(Folder(folder, said)), str(folder)
+    if spec.repo is not None and is_url(spec.repo):
+        raise InputError(
+            f"{said}: repo={redact(spec.repo)}: is a URL; expected OWNER/NAME, or give it as path"
+        )
     repo = spec.repo or (named.repo if named else None)
     if repo is None:
         if named and named.pipeline:
@@ -261,6 +262,8 @@ def _size(family: Family, checkpoint: Checkpoint | None, size: str, where: str) 
         return size
     width, height = (int(side) for side in size.split("x"))
     step = family.size_multiple
+    if max(width, height) > MAX_EDGE_PX:
+        raise InputError(f"{where}: render.size={size}: a side may have at most {MAX_EDGE_PX} pixels")
     if width % step or height % step or min(width, height) < _MIN_EDGE_PX:
         near = "x".join(str(max(step, _MIN_EDGE_PX, round(side / step) * step)) for side in (width, height))
         raise InputError(

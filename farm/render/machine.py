@@ -40,10 +40,13 @@ def memory_bytes(cgroup: Path = _CGROUP) -> int:
     available = int(psutil.virtual_memory().available)
     try:
         limit = (cgroup / "memory.max").read_text().strip()
-        used = (cgroup / "memory.current").read_text().strip()
+        used = int((cgroup / "memory.current").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
     except OSError:
         return available
-    return available if limit == "max" else max(0, min(available, int(limit) - int(used)))
+    # Files that were read are counted as used, and go as soon as the memory is wanted.
+    used -= int(stat.get("inactive_file", 0))
+    return available if limit == "max" else max(0, min(available, int(limit) - used))
 
 
 def total_bytes() -> int:

@@ -56,9 +56,6 @@ class PrevizBackend:
 
     def load(self) -> None:
         self.check()
-        if self._device.type == "cpu":
-            # Sums split over threads round differently; and a farm's CPU slot is one core.
-            torch.set_num_threads(1)
 
     def frame_size(self, width_px: int, height_px: int) -> tuple[int, int]:
         return resolve_size(
@@ -72,6 +69,9 @@ class PrevizBackend:
                 f"{task.still.where}: {width}x{height} px is too small; at least {MIN_EDGE_PX} px each way",
                 kind="render_too_small",
             )
+        if self._device.type == "cpu":
+            # Sums split over threads round differently, and a farm's CPU slot is one core. Each thread has its own say.
+            torch.set_num_threads(1)
         with torch.inference_mode():
             return self._render(still, task, beat)
 

@@ -69,14 +69,8 @@ class Residents:
             return self._held[model.name]
         while self._held and not self._fits_beside(model):
             self._let_go()
-        fresh = self._make(model)
+        fresh = self._loaded(model)
         fresh.relieve = partial(self.relieve, keep=model.name)
-        try:
-            fresh.load()
-        except MemoryFull:
-            if not self.relieve():
-                raise
-            fresh.load()
         fresh.expect(self._prompts)
         self._held[model.name] = fresh
         return fresh
@@ -87,6 +81,23 @@ class Residents:
         for name in others:
             self._held.pop(name).close()
         return bool(others)
+
+    def _loaded(self, model: Model) -> Backend:
+        """Once more, with the device to itself, where it did not fit beside the others."""
+        first = self._make(model)
+        try:
+            first.load()
+            return first
+        except MemoryFull:
+            if not self._held:
+                first.close()
+                raise
+        # Only here is what the first try held free: an exception that is being handled keeps its frames.
+        first.close()
+        self.relieve()
+        again = self._make(model)
+        again.load()
+        return again
 
     def _fits_beside(self, model: Model) -> bool:
         weight, room = self._weighs(model), self._room(model)

@@ -34,3 +34,4 @@ HOSTING: Mapping[str, tuple[Scalar, ...]] = {
     "offload": ("none", "model", "group", "sequential"),
     "encoders": ("keep", "cpu", "drop"),
 }
+SETTINGS: Mapping[str, tuple[Scalar, ...]] = {**PIXELS, **HOSTING}

@@ -16,10 +16,11 @@ def test_a_containers_limit_counts_where_it_is_lower(tmp_path):
     total = psutil.virtual_memory().total
     assert 0 < memory_bytes(tmp_path) <= total
     (tmp_path / "memory.current").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 2000000\ninactive_file 1000000\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert 4_000_000 < memory_bytes(tmp_path) <= total
     (tmp_path / "memory.max").write_text("7000000\n")
-    assert memory_bytes(tmp_path) == 4_000_000
+    assert memory_bytes(tmp_path) == 5_000_000, "a file that was read is no memory that is gone"
     (tmp_path / "memory.max").write_text("2000000\n")
     assert memory_bytes(tmp_path) == 0
 

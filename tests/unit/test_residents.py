@@ -33,9 +33,10 @@ class Weights:
 
     def load(self):
         weight = WEIGHTS[self.model.name] or 50 * GIB
-        if weight > self.device.room(self.model).free_bytes:
+        fits = weight <= self.device.room(self.model).free_bytes
+        self.device.held[self.model.name] = weight  # what was placed stays until it is closed
+        if not fits:
             raise MemoryFull(f"{self.model.name} does not fit")
-        self.device.held[self.model.name] = weight
         self.device.loads.append(self.model.name)
 
     def expect(self, prompts):

@@ -33,6 +33,7 @@ from farm.dispatch.pace import ASSUMED_LOAD_S, ASSUMED_TAKE_S, Pace
 from farm.dispatch.placement import WORTH, Backlog, switch_to
 from farm.dispatch.purse import Purse
 from farm.dispatch.queue import LOOKAHEAD, TakeQueue
+from farm.dispatch.retry import Caps
 from farm.dispatch.takes import TakesRule
 from farm.values import Blame, Status
 
@@ -119,6 +120,60 @@ def test_a_worker_changes_only_when_it_has_nothing_else_and_holds_no_lease():
     assert told[-1] == Finish("done")
 
 
+def test_workers_that_never_come_are_not_waited_for_for_ever():
+    """A cluster may have fewer GPUs than a job allows: the others stay pending all night."""
+    ledger = make(stills=3, motions=1, models=2, workers=3)
+    opened(ledger, Tick())
+    opened(ledger, hold("w1", "a"))
+    told: list[Instruction] = []
+    for shot in (0, 2, 4):
+        told += opened(ledger, TakeSettled(Lease(shot, 0, 1, "w1"), Status.KEPT, 5.0, ("a",)), 15.0)
+    assert not [shot for shot in shots(told) if shot % 2], "w2 was asked to load b, and may come"
+    at_s = 15.0
+    while not (given := shots(opened(ledger, Tick(), at_s))):
+        at_s += 1
+        assert at_s < 15 + 2 * ASSUMED_LOAD_S, "it waits for ever"
+    assert given == [1] and at_s >= 15 + ASSUMED_LOAD_S
+
+
+def test_a_model_that_had_to_go_is_loaded_by_the_take_that_needs_it_and_no_other_comes_between():
+    ledger = make(stills=60, motions=1, models=2)
+    opened(ledger, Tick())
+    given = shots(opened(ledger, hold("w1", "a", "b")))
+    assert given == [0, 1]
+    # While take 0 was rendered the memory was full, and b had to go.
+    assert shots(opened(ledger, TakeSettled(Lease(0, 0, 1, "w1"), Status.KEPT, 5.0, ("a",)))) == [3]
+    told = opened(ledger, TakeSettled(Lease(1, 0, 1, "w1"), Status.KEPT, 5.0, ("b",), load_s=30.0))
+    assert shots(told) == [5], "it goes on with b"
+
+
+def test_a_model_that_cannot_be_loaded_is_left_alone_and_ends_the_run_when_nothing_else_waits():
+    ledger = make(stills=40, motions=1, models=2, workers=3)
+    started = [one for one in opened(ledger, Tick()) if isinstance(one, StartWorker)]
+    opened(ledger, hold("w1", "a"))
+    told: list[Instruction] = list(started)
+    for _ in range(8):
+        broken = [one.worker for one in told if isinstance(one, StartWorker) and one.model == "b"]
+        told = []
+        for worker in broken:
+            told += opened(ledger, WorkerLost(worker, "InputError", "no such weights"))
+            lease = next(iter(ledger._crew.get("w1").leases))
+            told += opened(ledger, TakeSettled(lease, Status.KEPT, 5.0, ("a",)))
+        started += [one for one in told if isinstance(one, StartWorker)]
+    assert [one.model for one in started].count("b") == Caps().failed_starts
+    for worker in [name for name in ledger._crew.names() if name != "w1"]:
+        told += opened(ledger, hold(worker, "a"))
+    while not any(isinstance(one, Finish) for one in told):
+        leases = ledger._crew.leases()
+        assert leases, "nothing goes on and nobody says so"
+        told = opened(ledger, TakeSettled(leases[0], Status.KEPT, 5.0, ("a",)))
+    finish = next(one for one in told if isinstance(one, Finish))
+    assert (
+        finish.reason == "broken" and "3 workers in a row could not start: no such weights" in finish.message
+    )
+    assert ledger.standing().takes_settled == 40
+
+
 def test_a_slow_gate_makes_nobody_change():
     ledger = make(stills=50, motions=1, models=2)
     ledger.handle(Tick(), 0.0)
@@ -139,7 +194,7 @@ def test_while_a_worker_loads_it_is_given_nothing_of_what_may_have_to_go():
     crew.give(Lease(3, 0, 1, name), 1)
     assert crew.models == {1}
     crew.release(Lease(1, 0, 1, name))
-    crew.told(name, ("a",))
+    crew.told(name, ("a",), [1])
     assert crew.models == {1}, "that take failed before its model was needed; the next one loads it"
     crew.told(name, ("b",))
     assert crew.models == {1} and crew.with_model(0) == 0
@@ -163,12 +218,15 @@ def test_a_few_takes_are_left_to_the_worker_that_holds_their_model():
 
 def test_what_is_worth_a_load():
     assert switch_to([]) is None
-    worth = Backlog(0, work_s=4 * WORTH * 10 + 1, workers=3, load_s=10)
+    worth = Backlog(0, work_s=4 * WORTH * 10 + 1, workers=3, ready=3, load_s=10)
     assert switch_to([worth]) == 0
-    assert switch_to([Backlog(0, work_s=4 * WORTH * 10, workers=3, load_s=10)]) is None
-    lonely = Backlog(1, work_s=1, workers=0, load_s=10)
+    assert switch_to([Backlog(0, work_s=4 * WORTH * 10, workers=3, ready=3, load_s=10)]) is None
+    lonely = Backlog(1, work_s=1, workers=0, ready=0, load_s=10)
     assert switch_to([lonely]) == 1, "nobody else would ever render it"
     assert switch_to([lonely, worth]) == 0
+    promised = Backlog(1, work_s=1, workers=2, ready=0, load_s=10)
+    assert switch_to([promised], idle_s=9) is None, "those who were asked for may come"
+    assert switch_to([promised], idle_s=10) == 1, "or never"
 
 
 def test_the_pace_is_assumed_until_it_was_measured():
@@ -221,6 +279,8 @@ class Machine:
     queue: list[Lease] = field(default_factory=list)
     leases: set[Lease] = field(default_factory=set)
     leaving: bool = False
+    ready: bool = False
+    idle_since_s: float = 0.0
 
     def __contains__(self, model: str) -> bool:
         return self.loads == model if self.loads else model in self.told
@@ -229,7 +289,10 @@ class Machine:
 class Night:
     """Plays a ledger against machines in virtual time, which load, render, fail and die as `dice` says."""
 
-    def __init__(self, ledger, models, motions, *, load_s, take_s, room, dice=None, accepts=True) -> None:
+    def __init__(
+        self, ledger, models, motions, *, load_s, take_s, room, dice=None, accepts=True, pending=False
+    ) -> None:
+        self.pending = pending
         self.ledger, self.models, self.motions = ledger, models, motions
         self.load_s, self.take_s, self.room, self.dice, self.accepts = load_s, take_s, room, dice, accepts
         self.at_s = 0.0
@@ -238,7 +301,8 @@ class Night:
         self.settled: Counter[tuple[int, int]] = Counter()
         self.loads: Counter[str] = Counter()  # while running, not when they start
         self.finish: Finish | None = None
-        self.count = 0
+        self.count = self.idle_ticks = 0
+        self.no_room: dict[str, tuple[float, Event]] = {}
 
     def later(self, delay_s: float, event: Event) -> None:
         self.count += 1
@@ -252,9 +316,11 @@ class Night:
             if self.heap:
                 self.at_s, _, event = heapq.heappop(self.heap)
             else:
-                event = Tick()  # nothing is under way: time itself must bring it on
-                self.idle_ticks = getattr(self, "idle_ticks", 0) + 1
-                assert self.idle_ticks < 10, "idle for ever"
+                # Nothing is under way, and some who were asked for never come: time itself must bring it on.
+                event = Tick()
+                self.at_s += 10.0
+                self.idle_ticks += 1
+                assert self.idle_ticks < 10_000, "idle for ever"
             self.hear(event)
         raise AssertionError("the night never ends")
 
@@ -266,17 +332,21 @@ class Night:
             case WorkerReady(worker) if worker not in self.machines:
                 return
             case WorkerReady(worker):
-                self.machines[worker].told, self.machines[worker].loads = event.resident, None
+                machine = self.machines[worker]
+                machine.told, machine.loads, machine.ready = event.resident, None, True
+                machine.idle_since_s = self.at_s
             case WorkerLost(worker):
                 if self.machines.pop(worker, None) is None:
                     return
+                self.make_room()
             case TakeSettled(lease):
                 self.settled[lease.shot, lease.take] += 1
                 machine = self.machines[lease.worker]
                 machine.leases.discard(lease)
                 machine.told = event.resident or ()
-                if machine.loads in machine.told or not machine.leases:
-                    machine.loads = None
+                needs = [self.model_of(one.shot) for one in machine.leases]
+                machine.loads = next((model for model in needs if model not in machine.told), None)
+                machine.idle_since_s = self.at_s
             case TakeFaulted(lease):
                 self.machines[lease.worker].leases.discard(lease)
                 self.machines[lease.worker].leaving |= event.blame is not Blame.STORE
@@ -294,9 +364,15 @@ class Night:
             case StartWorker(worker, model):
                 self.machines[worker] = Machine(loads=model, held=[model])
                 ready = WorkerReady(worker, "n", "CPU", self.load_s[model], None, (model,))
-                self.later(self.load_s[model], WorkerLost(worker, "died", "x") if self.roll(40) else ready)
+                start = (self.load_s[model], WorkerLost(worker, "died", "x") if self.roll(40) else ready)
+                if self.pending and any(one.ready for one in self.machines.values()) and self.roll(2):
+                    self.no_room[worker] = start  # before another one leaves the cluster
+                else:
+                    self.later(*start)
             case StopWorker(worker, _):
                 self.machines.pop(worker)
+                self.no_room.pop(worker, None)
+                self.make_room()
             case Render(lease):
                 self.given(lease)
             case RefuseShot(shot, take) | GiveUp(shot, take):
@@ -304,20 +380,25 @@ class Night:
             case Finish():
                 self.finish = instruction
 
+    def make_room(self) -> None:
+        if self.no_room:
+            self.later(*self.no_room.pop(next(iter(self.no_room))))
+
     def given(self, lease: Lease) -> None:
         machine, model = self.machines[lease.worker], self.model_of(lease.shot)
         if model not in machine:
             assert not machine.leases, "only who has nothing to do changes its model"
             self.loads[model] += 1
-            others = sum(model in other and not other.leaving for other in self.machines.values())
-            if others:
+            holders = [other for other in self.machines.values() if model in other and not other.leaving]
+            others, least_s = len(holders), min(self.load_s[model], ASSUMED_LOAD_S)
+            waited = self.at_s - machine.idle_since_s >= least_s
+            if others and not (waited and not any(other.ready for other in holders)):
                 # No more can be waiting than what is missing of first rounds, and one take more for each shot.
                 board, per_still = self.ledger._board, self.motions * len(self.models)
                 number = self.models.index(model)
                 waiting = board.takes_left(self.ledger._rule, per_still, len(self.models))[number]
                 waiting += len(board) // len(self.models)
                 take_s = max(self.take_s[model], ASSUMED_TAKE_S)
-                least_s = min(self.load_s[model], ASSUMED_LOAD_S)
                 assert waiting * take_s / (others + 1) > WORTH * least_s, "not worth its load"
             machine.loads = model
         machine.leases.add(lease)
@@ -366,10 +447,11 @@ class Night:
     lookahead=st.sampled_from([4, 16, LOOKAHEAD]),
     load_s=st.tuples(*[st.integers(0, 300)] * 3),
     take_s=st.tuples(*[st.integers(1, 100)] * 3),
+    pending=st.booleans(),
     dice=st.randoms(use_true_random=False),
 )
 def test_every_take_settles_exactly_once_whoever_loads_what(
-    stills, motions, models, rule, workers, room, lookahead, load_s, take_s, dice
+    stills, motions, models, rule, workers, room, lookahead, load_s, take_s, pending, dice
 ):
     names = NAMES[:models]
     ledger = make(stills, motions, models, rule, workers, lookahead)
@@ -382,6 +464,7 @@ def test_every_take_settles_exactly_once_whoever_loads_what(
         room=room,
         dice=dice,
         accepts=False,
+        pending=pending,
     )
     night.play()
     assert set(night.settled.values()) <= {1}, "settled twice"
