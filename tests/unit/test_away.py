@@ -1,5 +1,6 @@
 """Encoders that leave: pixels are those of encoders that stay, their weights are really gone, and come back."""
 
+import dataclasses
 import gc
 import weakref
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from tiny_parts import umt5
-from tiny_takes import resident, still, task
+from tiny_takes import render, resident, still, task, tiny_model
 
 from farm.errors import InputError
 from farm.render.away import Away
+from farm.render.families import backend
 
 # One family for each kind of text encoder: UMT5, T5, Gemma 3, Gemma 2, Qwen 2.5 VL beside T5, Llama beside CLIP.
 LEAVING = [
@@ -124,3 +126,22 @@ def test_a_visit_leaves_the_weights_where_they_were(error):
     assert seen == ["meta"]
     for name, tensor in encoder.state_dict().items():
         assert tensor.data_ptr() == before[name][0] and torch.equal(tensor, before[name][1]), name
+
+
+def test_where_stills_have_prompts_of_their_own_encoders_that_were_dropped_stay(tiny):
+    family = "wan2.1-i2v"
+    model = dataclasses.replace(tiny_model(family, tiny), hosting=(("encoders", "drop"),))
+    one, plain = backend(model), resident(family, tiny)
+    one.load()
+    one.expect(1)
+    render(one, seed=1)
+    (gone,) = [away.encoder for away in one._away.values()]
+    assert gone is None
+    for prompt in ("a harbour. it pans", "a forest. it pans"):
+        words = task(model, 1, prompt)
+        own = dataclasses.replace(words, still=dataclasses.replace(words.still, prompt=prompt.split(".")[0]))
+        frames = one.render(still(), own, lambda done, total: None)
+        assert np.array_equal(frames, plain.render(still(), own, lambda done, total: None))
+        assert all(away.encoder is not None for away in one._away.values()), (
+            "else each still would read it again"
+        )

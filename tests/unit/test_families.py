@@ -10,6 +10,7 @@ import diffusers
 import pytest
 
 from farm.errors import InputError
+from farm.models import _small
 from farm.render.families import FAMILIES, chosen, resolve, warnings, weights_bytes
 from farm.spec import ModelSpec, RenderSpec
 
@@ -159,7 +160,7 @@ def test_the_weights_of_a_family_are_its_rows_until_they_are_here(tiny):
     folder = tiny("wan2.1-i2v")
     model = resolve(ModelSpec(name="w", path=str(folder)), RenderSpec(), where="job.yaml")
     assert weights_bytes(model) == sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
-    assert weights_bytes(resolve(ModelSpec(name="previz"), RenderSpec(), where="job.yaml")) is None
+    assert weights_bytes(resolve(ModelSpec(name="previz"), RenderSpec(), where="job.yaml")) == 0
 
 
 def test_the_table_is_read_without_torch():
@@ -170,3 +171,37 @@ def test_the_table_is_read_without_torch():
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "torch" not in told.stdout and "diffusers" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"repo": "https://me:hunter2@host/x"}, "repo=https://host/x: is a URL; expected OWNER/NAME"),
+        ({"negative_prompt": 5}, "negative_prompt=5: expected a text"),
+        ({"max_sequence_length": "long"}, "max_sequence_length='long': expected a number"),
+    ],
+)
+def test_values_that_a_pipeline_would_trip_over_are_refused(spec, said):
+    refused(said, {"name": "w", "family": "wan2.1-i2v"} | spec)
+
+
+def test_no_message_shows_what_a_url_holds():
+    for spec in ({"name": "previz", "path": "s3://key:hunter2@b/x"}, {"name": "s3://key:hunter2@b/x"}):
+        with pytest.raises(InputError) as told:
+            resolve(ModelSpec(**spec), RenderSpec(), where="job.yaml")
+        assert "hunter2" not in str(told.value)
+    model = resolve(ModelSpec(name="wan2.1-i2v"), RenderSpec(), where="job.yaml")
+    assert "Wan-AI" not in repr(model), "a path may hold credentials, and a repr may be logged"
+
+
+def test_a_size_beyond_what_frames_may_have_is_refused():
+    refused(
+        "render.size=9600x9600: a side may have at most 8192 pixels", {"name": "wan2.1-i2v"}, size="9600x9600"
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
+def test_the_small_take_that_models_check_renders_is_legal(row, tiny):
+    path = {"path": str(tiny(row.name))} if row.repo is None else {}
+    model = resolve(ModelSpec(name=row.name, **path), _small(row), where="models check")
+    assert model.frames >= row.least_frames

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -183,6 +184,24 @@ def test_of_two_processes_one_fetches_and_the_other_waits(source, cache):
         one.join()
     assert {folder for folder, _ in told} == {str(cache / model.revision)}
     assert sorted(count > 0 for _, count in told) == [False, True]
+
+
+def _hang(model, cache, begun):
+    os.environ["FARM_CACHE"] = str(cache)
+    mirror._streamed = lambda place, name, to: begun.put(name) or time.sleep(300)
+    fetched(model)
+
+
+def test_a_process_that_is_killed_while_it_mirrors_holds_nobody_up(source, cache):
+    model = model_at(f"file://{source}")
+    context = multiprocessing.get_context("spawn")
+    begun = context.Queue()
+    one = context.Process(target=_hang, args=(model, cache.parent, begun))
+    one.start()
+    begun.get(timeout=120)
+    one.kill()
+    one.join()
+    assert fetched(model) == cache / model.revision and held(model)
 
 
 def test_threads_of_one_process_wait_for_each_other_too(source, monkeypatch):
