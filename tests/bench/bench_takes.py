@@ -1,0 +1,189 @@
+"""Which takes are worth rendering: accepted shots per GPU-hour of both `takes.policy` and of four takes each.
+
+    python tests/bench/bench_takes.py [--split check] [--seeds 12]
+    python tests/bench/bench_takes.py --gather      # scores the small development set anew, into take_scores.json
+
+The ledger itself plays whole nights in virtual time: eight workers, takes of a minute, 40 stills × 12 motions. What a
+take scores, and whether it is accepted, is drawn from what the real scorer said of takes of the development set
+(take_scores.json), by whether they are damaged and how badly. How often a take comes out damaged is no measurement: it
+is what the worlds below say, each shot with a chance of its own from its motion, its still and itself.
+
+Each night is played once without a budget; what a budget would have bought is read off on the way. Budgets are parts
+of what four takes of every shot cost. Ratios are to four takes of every shot with the same seed, medians with 90%
+intervals over seeds.
+"""
+
+import argparse
+import heapq
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from farm.dispatch.board import Board
+from farm.dispatch.events import (
+    Event,
+    Finish,
+    OpenStill,
+    Render,
+    StartWorker,
+    StillOpened,
+    TakeSettled,
+    Tick,
+    WorkerReady,
+)
+from farm.dispatch.ledger import Ledger, Limits
+from farm.dispatch.takes import TakesRule
+from farm.values import Status
+
+SCORES = Path(__file__).parent / "take_scores.json"
+STILLS, MOTIONS, TAKES_MAX, WORKERS, TAKE_S = 40, 12, 4, 8, 60.0
+BUDGETS = (0.15, 0.25, 0.35, 0.5, 0.75, 1.0)
+POLICIES = {
+    "four takes": TakesRule(4, 4),
+    "ladder": TakesRule(2, 4),
+    "worth": TakesRule(2, 4, "worth"),
+    "ladder, min 1": TakesRule(1, 4),
+    "worth, min 1": TakesRule(1, 4, "worth"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Log-odds that a take is undamaged: their mean, how they spread, and the share of motions that never work."""
+
+    says: str
+    mean: float
+    motion: float
+    still: float
+    shot: float
+    hopeless: float = 0.0
+
+
+WORLDS = {
+    "alike": World("every shot has the same chance", 0.0, 0.0, 0.0, 0.0),
+    "easy": World("most takes are fine", 1.5, 0.7, 0.7, 0.5),
+    "mixed": World("motions, stills and shots differ", 0.0, 1.5, 1.0, 0.7),
+    "hard": World("most takes are not", -1.5, 1.0, 1.0, 0.7),
+    "hopeless": World("as mixed, and a third of the motions never works", 0.5, 1.0, 1.0, 0.7, 1 / 3),
+}
+
+
+class Drawn:
+    """The takes of one night: (shots, takes) scores and verdicts, the same for every policy."""
+
+    def __init__(self, world: World, split: str, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        odds = world.mean + np.zeros((STILLS, MOTIONS))
+        odds += world.motion * rng.standard_normal(MOTIONS) + world.still * rng.standard_normal((STILLS, 1))
+        odds += world.shot * rng.standard_normal((STILLS, MOTIONS))
+        odds[:, rng.permutation(MOTIONS)[: round(world.hopeless * MOTIONS)]] = -6.0
+        fine = rng.random((STILLS * MOTIONS, TAKES_MAX)) < 1 / (1 + np.exp(-odds.reshape(-1, 1)))
+        # The worse a shot's odds, the worse its damage: severity 1 to 3 by a logistic draw around them.
+        pull = odds.reshape(-1, 1) + rng.logistic(size=fine.shape)
+        severity = np.where(fine, 0, np.where(pull > 0, 1, np.where(pull > -1.5, 2, 3)))
+        known = json.loads(SCORES.read_text())["splits"][split]
+        self.score, self.kept = np.zeros(fine.shape), np.zeros(fine.shape, dtype=bool)
+        for level in range(4):
+            pool = known[str(level)]
+            cells = np.nonzero(severity == level)
+            chosen = rng.integers(len(pool), size=len(cells[0]))
+            self.score[cells] = [pool[one][0] for one in chosen]
+            self.kept[cells] = [bool(pool[one][1]) for one in chosen]
+
+
+def night(rule: TakesRule, drawn: Drawn) -> list[tuple[float, int, int]]:
+    """(GPU-hours, takes, shots accepted) as they grow; rendering alone is counted, loads and idle time are not."""
+    ledger = Ledger(Board(STILLS * MOTIONS, MOTIONS), MOTIONS, rule, Limits(workers=WORKERS), models=("m",))
+    curve = [(0.0, 0, 0)]
+    at_s, count = 0.0, 0
+    free_s: dict[str, float] = {}
+    coming: list[tuple[float, int, Event]] = [(0.0, 0, Tick())]
+    while coming:
+        at_s, _, event = heapq.heappop(coming)
+        for told in ledger.handle(event, at_s):
+            count += 1
+            match told:
+                case OpenStill(still):
+                    heapq.heappush(coming, (at_s, count, StillOpened(still)))
+                case StartWorker(worker, _):
+                    free_s[worker] = at_s
+                    heapq.heappush(coming, (at_s, count, WorkerReady(worker, "n", "GPU", 0.0, None, ("m",))))
+                case Render(lease):
+                    free_s[lease.worker] = max(free_s[lease.worker], at_s) + TAKE_S
+                    status = Status.KEPT if drawn.kept[lease.shot, lease.take] else Status.REJECTED
+                    score = float(drawn.score[lease.shot, lease.take])
+                    settled = TakeSettled(lease, status, TAKE_S, ("m",), score=score)
+                    heapq.heappush(coming, (free_s[lease.worker], count, settled))
+                case Finish("done"):
+                    return curve
+        if isinstance(event, TakeSettled):
+            standing = ledger.standing()
+            takes = standing.takes_settled
+            curve.append((takes * TAKE_S / 3600, takes, standing.shots_accepted))
+    raise AssertionError("the night never ended")
+
+
+def accepted_at(curve: list[tuple[float, int, int]], hours: float) -> int:
+    return max(accepted for spent, _, accepted in curve if spent <= hours + 1e-9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--split", choices=("calibrate", "check"), default="check")
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--gather", action="store_true", help="write take_scores.json")
+    asked = parser.parse_args()
+    if asked.gather:
+        gather()
+        return
+    whole_h = STILLS * MOTIONS * TAKES_MAX * TAKE_S / 3600
+    print(
+        f"{STILLS * MOTIONS} shots, scores of split {asked.split}, {asked.seeds} seeds; accepted shots for a budget of"
+    )
+    print(f"{'':<16}" + "".join(f"{budget:>18.0%}" for budget in BUDGETS) + f"{'to the end':>18}{'takes':>8}")
+    for name, world in WORLDS.items():
+        curves = {
+            policy: [night(rule, Drawn(world, asked.split, seed)) for seed in range(asked.seeds)]
+            for policy, rule in POLICIES.items()
+        }
+        print(f"{name}: {world.says}")
+        fixed = curves["four takes"]
+        for policy, own in curves.items():
+            cells = [
+                _cell([accepted_at(curve, budget * whole_h) for curve in own],
+                      [accepted_at(curve, budget * whole_h) for curve in fixed], policy)
+                for budget in BUDGETS
+            ]  # fmt: skip
+            cells.append(_cell([curve[-1][2] for curve in own], [curve[-1][2] for curve in fixed], policy))
+            takes = float(np.median([curve[-1][1] for curve in own]))
+            print(f"  {policy:<14}" + "".join(f"{cell:>18}" for cell in cells) + f"{takes:>8.0f}")
+
+
+def _cell(own: list[int], fixed: list[int], policy: str) -> str:
+    if policy == "four takes":
+        return f"{np.median(own):.0f}"
+    low, middle, high = np.quantile(np.array(own) / np.array(fixed), (0.05, 0.5, 0.95))
+    return f"{middle:.2f} [{low:.2f} {high:.2f}]"
+
+
+def gather() -> None:
+    """Scores and verdicts by split and severity, 0 for undamaged takes and legitimate hard ones."""
+    import devset
+    from scorer_figures import judged
+
+    entries = [entry for entry in devset.entries(quick=True) if devset.available(entry)]
+    rows = judged(entries, jobs=1)
+    splits: dict[str, dict[str, list[tuple[float, int]]]] = {}
+    for row in sorted(rows, key=lambda row: (row["split"], row["severity"], row["score"])):
+        of = splits.setdefault(row["split"], {}).setdefault(str(row["severity"]), [])
+        of.append((round(row["score"], 4), int(row["accepted"])))
+    whole = {"made_by": "bench_takes.py --gather", "takes": len(rows), "splits": splits}
+    SCORES.write_text(json.dumps(whole) + "\n")
+
+
+if __name__ == "__main__":
+    main()
