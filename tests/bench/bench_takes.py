@@ -93,9 +93,15 @@ class Drawn:
             self.kept[cells] = [bool(pool[one][1]) for one in chosen]
 
 
-def night(rule: TakesRule, drawn: Drawn) -> list[tuple[float, int, int]]:
-    """(GPU-hours, takes, shots accepted) as they grow; rendering alone is counted, loads and idle time are not."""
-    ledger = Ledger(Board(STILLS * MOTIONS, MOTIONS), MOTIONS, rule, Limits(workers=WORKERS), models=("m",))
+def night(
+    rule: TakesRule, drawn: Drawn, hours: float | None = None
+) -> tuple[list[tuple[float, int, int]], Board]:
+    """(GPU-hours, takes, shots accepted) as they grow, and the board in the end; `hours` is the night's budget.
+
+    Rendering alone is counted, loads and idle time are not.
+    """
+    board = Board(STILLS * MOTIONS, MOTIONS)
+    ledger = Ledger(board, MOTIONS, rule, Limits(workers=WORKERS, hours=hours), models=("m",))
     curve = [(0.0, 0, 0)]
     at_s, count = 0.0, 0
     free_s: dict[str, float] = {}
@@ -116,12 +122,11 @@ def night(rule: TakesRule, drawn: Drawn) -> list[tuple[float, int, int]]:
                     score = float(drawn.score[lease.shot, lease.take])
                     settled = TakeSettled(lease, status, TAKE_S, ("m",), score=score)
                     heapq.heappush(coming, (free_s[lease.worker], count, settled))
-                case Finish("done"):
-                    return curve
+                case Finish("done" | "budget"):
+                    return curve, board
         if isinstance(event, TakeSettled):
-            standing = ledger.standing()
-            takes = standing.takes_settled
-            curve.append((takes * TAKE_S / 3600, takes, standing.shots_accepted))
+            takes = board.takes_settled
+            curve.append((takes * TAKE_S / 3600, takes, board.shots_accepted))
     raise AssertionError("the night never ended")
 
 
@@ -147,7 +152,7 @@ def main() -> None:
     print(f"{'':<16}" + "".join(f"{budget:>18.0%}" for budget in BUDGETS) + f"{'to the end':>18}{'takes':>8}")
     for name, world in WORLDS.items():
         curves = {
-            policy: [night(rule, Drawn(world, asked.split, seed)) for seed in range(asked.seeds)]
+            policy: [night(rule, Drawn(world, asked.split, seed))[0] for seed in range(asked.seeds)]
             for policy, rule in POLICIES.items()
         }
         print(f"{name}: {world.says}")
