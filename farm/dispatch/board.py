@@ -7,12 +7,15 @@ Invariants
   whatever order, it says the same.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from farm.dispatch import takes, worth
 from farm.values import Status
 
+_SHOTS_AT_ONCE = 1 << 17
 _ROWS_KEPT = 4096  # stills whose odds are remembered: those that are open, and some that were
 
 
@@ -88,11 +91,7 @@ class Board:
 
     def is_done(self, rule: takes.TakesRule) -> bool:
         """Whether no shot deserves another take."""
-        step = max(1, (1 << 17) // self._per_still) * self._per_still
-        return not any(
-            self.unfinished(rule, start, min(start + step, len(self))).any()
-            for start in range(0, len(self), step)
-        )
+        return not any(self.unfinished(rule, *part).any() for part in self.parts(self._per_still))
 
     def unfinished(self, rule: takes.TakesRule, start: int, stop: int) -> NDArray[np.bool_]:
         """Which of the shots from `start` to `stop` deserve another take: what `due` says, for many at once.
@@ -110,12 +109,14 @@ class Board:
 
     def stopped(self, rule: takes.TakesRule) -> int:
         """Shots without an accepted take that got less than `max`, because another was not worth it."""
-        if rule.policy != "worth":
+        if rule.policy != "worth" or not self.covered:
             return 0
-        first = np.uint64((1 << rule.min) - 1)
-        open_to_more = self.missed(0, len(self)) & (np.bitwise_count(self._masks) < rule.max)
-        open_to_more &= ((self._masks & first) == first) & (self._flags & self._HOPELESS == 0)
-        return int((open_to_more & ~self.unfinished(rule, 0, len(self))).sum()) if self.covered else 0
+        return sum(self._stopped(rule, *part) for part in self.parts(self._per_still))
+
+    def parts(self, per_still: int) -> Iterator[tuple[int, int]]:
+        """All shots in parts that are looked at at once, (start, stop), whole stills each."""
+        step = max(1, _SHOTS_AT_ONCE // per_still) * per_still
+        return ((start, min(start + step, len(self))) for start in range(0, len(self), step))
 
     def begun(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Whether the first takes of shots are settled."""
@@ -158,6 +159,12 @@ class Board:
         near = np.array([worth.near_miss(step / self._SCALE, rule.accept) for step in range(self._SCALE + 1)])
         settled = np.bitwise_count(self._masks[start:stop])
         return worth.chances(priors, settled, near[self._best[start:stop]])
+
+    def _stopped(self, rule: takes.TakesRule, start: int, stop: int) -> int:
+        masks, first = self._masks[start:stop], np.uint64((1 << rule.min) - 1)
+        could = self.missed(start, stop) & (self._flags[start:stop] & self._HOPELESS == 0)
+        could &= ((masks & first) == first) & (np.bitwise_count(masks) < rule.max)
+        return int((could & ~self.unfinished(rule, start, stop)).sum())
 
     def _known_rates(self) -> worth.Floats:
         if self._rates is None or (self.covered and not self._final):

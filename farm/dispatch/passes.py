@@ -31,7 +31,6 @@ BARS = (0.6, 0.4, 0.27, 0.18, 0.12, 0.0)
 """Where the bar lies in each pass, in accepted takes per take of the cheapest model: in steps of a third,
 then whatever has no accepted take."""
 
-_SHOTS_AT_ONCE = 1 << 17
 _COVER, _REST = np.inf, -1.0
 
 
@@ -72,11 +71,9 @@ class Passes:
     def stills(self) -> Iterator[int]:
         """The stills with takes for this pass, in the grid's order."""
         # A resumed run may pass over millions of shots that are done: 10 s for 2.5 million one by one, 0.1 s so.
-        stills, at_once = len(self._board) // self._per_still, max(1, _SHOTS_AT_ONCE // self._per_still)
-        for first in range(0, stills, at_once):
-            shots = (first * self._per_still, min(first + at_once, stills) * self._per_still)
-            wanted = self.wanted(*shots).reshape(-1, self._per_still)
-            yield from (first + np.flatnonzero(wanted.any(axis=1))).tolist()
+        for start, stop in self._board.parts(self._per_still):
+            wanted = self.wanted(start, stop).reshape(-1, self._per_still)
+            yield from (start // self._per_still + np.flatnonzero(wanted.any(axis=1))).tolist()
 
     def wanted(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Which of the shots get a take in this pass, if none of theirs is out; the bounds lie between stills."""
