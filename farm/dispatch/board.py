@@ -25,7 +25,7 @@ class Board:
     `shots_per_still` and `models` say how shots lie: still by still, within a still model by model.
     """
 
-    _ACCEPTED, _HOPELESS, _FIRST_KEPT = 1, 2, 4
+    _ACCEPTED, _HOPELESS, _FIRST_KEPT, _FIRST_FAILED = 1, 2, 4, 8
     _SCALE = 255  # scores are kept in steps of 0.004
 
     def __init__(self, shots: int, shots_per_still: int = 1, models: int = 1) -> None:
@@ -54,7 +54,9 @@ class Board:
         covered = self._is_covered(shot)
         self._masks[shot] |= np.uint64(1 << take)
         self._flags[shot] |= self._ACCEPTED * (status is Status.KEPT) | self._HOPELESS * hopeless
-        self._flags[shot] |= self._FIRST_KEPT * (status is Status.KEPT and take == 0)
+        if take == 0:
+            self._flags[shot] |= self._FIRST_KEPT * (status is Status.KEPT)
+            self._flags[shot] |= self._FIRST_FAILED * (status is Status.FAILED)
         self._best[shot] = max(self._best[shot], round(self._SCALE * min(max(score or 0.0, 0.0), 1.0)))
         self._uncovered -= self._is_covered(shot) and not covered
 
@@ -173,11 +175,10 @@ class Board:
         return self._rates
 
     def _first_takes(self, start: int, stop: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(accepted, counted) of the first takes of shots, (stills, shots of each). That of a refused still says
-        nothing of motion or model; a still may be refused later, and then its first take was one."""
+        """(accepted, counted) of the first takes of shots, (stills, shots of each). One that failed, or whose still
+        was refused, says nothing of motion or model."""
         masks, flags = self._masks[start:stop], self._flags[start:stop]
-        refused = (flags & self._HOPELESS > 0) & (masks == 1)
-        seen = (masks & np.uint64(1) > 0) & ~refused
+        seen = (masks & np.uint64(1) > 0) & (flags & self._FIRST_FAILED == 0)
         kept = flags & self._FIRST_KEPT > 0
         return kept.reshape(-1, self._per_still), seen.reshape(-1, self._per_still)
 

@@ -8,9 +8,9 @@ Three layers, each shrunk to the one before it, so that little evidence says lit
 3. *The shot itself.* A Beta posterior around that: each take that was not accepted counts against it, and its best
    one counts for it by as much as it came near (`near_miss`).
 
-Invariant: only first takes are pooled. They are the same whatever is decided later and whatever order takes come in,
-so that with all of them settled the chances, and with them what is rendered in the end, depend on content alone: a
-resumed run decides as if it had never stopped.
+Invariant: only first takes are pooled, and of them none that failed, for machines fail by chance. They are the same
+whatever is decided later and whatever order takes come in, so that with all of them settled the chances, and with them
+what is rendered in the end, depend on content alone: a resumed run decides as if it had never stopped.
 """
 
 from typing import TypeAlias

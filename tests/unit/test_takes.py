@@ -154,7 +154,8 @@ def test_shots_that_were_stopped_are_counted():
     assert board.stopped(TakesRule(2, 4)) == 0, "the ladder stops nobody"
 
 
-def test_a_refused_still_says_nothing_of_its_motions():
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_first_take_that_failed_says_nothing_of_its_motion(refused):
     board = covered(0.3, others=KEPT)
     known = board.chance(RULE, 0)
     more = Board(31)
@@ -162,7 +163,7 @@ def test_a_refused_still_says_nothing_of_its_motions():
         more.settle(shot, 0, KEPT)
     for take in (0, 1):
         more.settle(0, take, REJECTED, 0.3)
-    more.settle(30, 0, FAILED, hopeless=True)
+    more.settle(30, 0, FAILED, hopeless=refused)
     assert more.chance(RULE, 0) == known
 
 
