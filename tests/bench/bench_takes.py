@@ -5,8 +5,9 @@
 
 The ledger itself plays whole nights in virtual time: eight workers, takes of a minute, 40 stills × 12 motions. What a
 take scores, and whether it is accepted, is drawn from what the real scorer said of takes of the development set
-(take_scores.json), by whether they are damaged and how badly. How often a take comes out damaged is no measurement: it
-is what the worlds below say, each shot with a chance of its own from its motion, its still and itself.
+(take_scores.json): undamaged and legitimately hard ones, or spoilt ones by severity. How often a take comes out
+damaged is no measurement: it is what the worlds below say, each shot with a chance of its own from its motion, its
+still and itself, and worse damage where the chance is small.
 
 Each night is played once without a budget; what a budget would have bought is read off on the way. Budgets are parts
 of what four takes of every shot cost. Ratios are to four takes of every shot with the same seed, medians with 90%
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farm.dispatch.board import Board
 from farm.dispatch.events import (
@@ -39,7 +41,7 @@ from farm.values import Status
 
 SCORES = Path(__file__).parent / "take_scores.json"
 STILLS, MOTIONS, TAKES_MAX, WORKERS, TAKE_S = 40, 12, 4, 8, 60.0
-BUDGETS = (0.15, 0.25, 0.35, 0.5, 0.75, 1.0)
+BUDGETS = (0.15, 0.25, 0.35, 0.5)
 POLICIES = {
     "four takes": TakesRule(4, 4),
     "ladder": TakesRule(2, 4),
@@ -123,15 +125,13 @@ def night(
                     settled = TakeSettled(lease, status, TAKE_S, ("m",), score=score)
                     heapq.heappush(coming, (free_s[lease.worker], count, settled))
                 case Finish("done" | "budget"):
-                    return curve, board
+                    coming.clear()
         if isinstance(event, TakeSettled):
             takes = board.takes_settled
             curve.append((takes * TAKE_S / 3600, takes, board.shots_accepted))
+        if ledger.finished:
+            return curve, board
     raise AssertionError("the night never ended")
-
-
-def accepted_at(curve: list[tuple[float, int, int]], hours: float) -> int:
-    return max(accepted for spent, _, accepted in curve if spent <= hours + 1e-9)
 
 
 def main() -> None:
@@ -146,42 +146,48 @@ def main() -> None:
         gather()
         return
     whole_h = STILLS * MOTIONS * TAKES_MAX * TAKE_S / 3600
-    print(
-        f"{STILLS * MOTIONS} shots, scores of split {asked.split}, {asked.seeds} seeds; accepted shots for a budget of"
-    )
-    print(f"{'':<16}" + "".join(f"{budget:>18.0%}" for budget in BUDGETS) + f"{'to the end':>18}{'takes':>8}")
+    print(f"{STILLS * MOTIONS} shots, scores of split {asked.split}, {asked.seeds} seeds")
+    heads = [*(f"for {budget:.0%}" for budget in BUDGETS), "to the end", "an hour, all in"]
+    print(f"{'':<15}" + "".join(f"{head:>17}" for head in heads) + f"{'takes':>7}")
     for name, world in WORLDS.items():
-        curves = {
-            policy: [night(rule, Drawn(world, asked.split, seed))[0] for seed in range(asked.seeds)]
-            for policy, rule in POLICIES.items()
-        }
         print(f"{name}: {world.says}")
-        fixed = curves["four takes"]
-        for policy, own in curves.items():
+        drawn = [Drawn(world, asked.split, seed) for seed in range(asked.seeds)]
+        fixed: list[NDArray[np.float64]] = []
+        for policy, rule in POLICIES.items():
+            own = [_figures(night(rule, one)[0], whole_h) for one in drawn]
+            fixed = fixed or own
             cells = [
-                _cell([accepted_at(curve, budget * whole_h) for curve in own],
-                      [accepted_at(curve, budget * whole_h) for curve in fixed], policy)
-                for budget in BUDGETS
-            ]  # fmt: skip
-            cells.append(_cell([curve[-1][2] for curve in own], [curve[-1][2] for curve in fixed], policy))
-            takes = float(np.median([curve[-1][1] for curve in own]))
-            print(f"  {policy:<14}" + "".join(f"{cell:>18}" for cell in cells) + f"{takes:>8.0f}")
+                _cell(*of, plain=own is fixed)
+                for of in zip(np.transpose(own), np.transpose(fixed), strict=True)
+            ]
+            takes = np.median([one[-2] / one[-1] for one in own]) * 3600 / TAKE_S
+            print(f"  {policy:<13}" + "".join(f"{cell:>17}" for cell in cells) + f"{takes:>7.0f}")
 
 
-def _cell(own: list[int], fixed: list[int], policy: str) -> str:
-    if policy == "four takes":
+def _figures(curve: list[tuple[float, int, int]], whole_h: float) -> NDArray[np.float64]:
+    """Accepted shots for each budget, in the end, and for each GPU-hour of the whole night."""
+    for_budgets = [
+        max(kept for spent, _, kept in curve if spent <= part * whole_h + 1e-9) for part in BUDGETS
+    ]
+    return np.array([*for_budgets, curve[-1][2], curve[-1][2] / curve[-1][0]])
+
+
+def _cell(own: NDArray[np.float64], fixed: NDArray[np.float64], *, plain: bool) -> str:
+    if plain:
         return f"{np.median(own):.0f}"
-    low, middle, high = np.quantile(np.array(own) / np.array(fixed), (0.05, 0.5, 0.95))
+    low, middle, high = np.quantile(own / fixed, (0.05, 0.5, 0.95))
     return f"{middle:.2f} [{low:.2f} {high:.2f}]"
 
 
 def gather() -> None:
-    """Scores and verdicts by split and severity, 0 for undamaged takes and legitimate hard ones."""
+    """Scores and verdicts by split and severity: 0 for undamaged takes and legitimate hard ones, else for spoilt
+    ones, in which no window of a clip's length is nearly clean."""
     import devset
     from scorer_figures import judged
+    from scorer_metrics import SPOILT_SPAN
 
     entries = [entry for entry in devset.entries(quick=True) if devset.available(entry)]
-    rows = judged(entries, jobs=1)
+    rows = [row for row in judged(entries, jobs=1) if not row["severity"] or row["least_bad"] > SPOILT_SPAN]
     splits: dict[str, dict[str, list[tuple[float, int]]]] = {}
     for row in sorted(rows, key=lambda row: (row["split"], row["severity"], row["score"])):
         of = splits.setdefault(row["split"], {}).setdefault(str(row["severity"]), [])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import bench_takes
 import pytest
-from bench_takes import MOTIONS, STILLS, TAKE_S, WORKERS, Drawn, World
+from bench_takes import MOTIONS, STILLS, TAKE_S, WORKERS, WORLDS, Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_several_models import NAMES, Night, hold, opened
@@ -86,7 +86,7 @@ def test_a_score_that_an_event_brings_decides():
 
 @pytest.fixture(scope="module")
 def mixed() -> Drawn:
-    return Drawn(World("", 0.0, 1.5, 1.0, 0.7), "check", seed=1)
+    return Drawn(WORLDS["mixed"], "check", seed=1)
 
 
 def test_a_short_budget_covers_the_catalog_before_it_goes_deep(mixed):
@@ -106,12 +106,12 @@ def test_what_a_budget_buys_is_the_beginning_of_a_night_without_one(mixed):
     assert cut[: -2 * WORKERS] == whole[: len(cut) - 2 * WORKERS] and len(cut) < len(whole)
 
 
-def test_without_a_budget_the_order_of_workers_changes_nothing(mixed, monkeypatch):
-    rule = TakesRule(2, 4, "worth")
+def test_without_a_budget_the_order_of_workers_changes_nothing(monkeypatch):
+    rule, drawn = TakesRule(2, 4, "worth"), Drawn(WORLDS["hopeless"], "check", seed=1)
     boards = []
     for workers in (1, 3, 8):
         monkeypatch.setattr(bench_takes, "WORKERS", workers)
-        boards.append(bench_takes.night(rule, mixed)[1])
+        boards.append(bench_takes.night(rule, drawn)[1])
     taken = [[board.settled(shot) for shot in range(SHOTS)] for board in boards]
     assert taken[0] == taken[1] == taken[2]
     assert boards[0].stopped(rule) > 0
