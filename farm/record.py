@@ -58,8 +58,10 @@ class RunRecord:
         self._manifest.add(outcome)
 
     def saw(self, report: StillReport) -> None:
-        if _told_as(report) in self._told:
+        told = _told_as(report)
+        if told in self._told:
             return
+        self._told.add(told)  # a still is looked at in each pass that needs it
         if not self._reports:
             self._oldest_s = self._clock.monotonic_s()
         self._reports.append(report)

@@ -23,7 +23,7 @@ from farm.store.manifest import Manifest, read_takes
 from farm.values import Gate, Status, Still, StillReport
 
 # What is read of every row.
-COLUMNS = ("still_id", "motion_id", "model", "seed", "status", "attempt", "still_sha256", "cost_usd")
+COLUMNS = ("still_id", "motion_id", "model", "seed", "status", "attempt", "still_sha256", "cost_usd", "score")
 
 Look = Callable[[Still], StillReport]
 
@@ -76,7 +76,7 @@ def recover(plan: Plan, manifest: Manifest, blobs: Blobs) -> Recovered:
             f"{blobs.url}/{e}: the catalog's columns are not those that takes of this run were rendered with; set "
             "them back, or give another output"
         ) from e
-    board = Board(plan.grid.shots)
+    board = Board(plan.grid.shots, plan.grid.shots_per_still, len(plan.grid.models))
     finder: ShotFinder | None = None
     prints = np.zeros(0, dtype=np.uint64)
     spent_usd = 0.0
@@ -94,7 +94,7 @@ def recover(plan: Plan, manifest: Manifest, blobs: Blobs) -> Recovered:
             if row["attempt"] == 0:
                 refused.append((shot, take, row["still_sha256"]))
                 continue
-            board.settle(shot, take, Status(row["status"]))
+            board.settle(shot, take, Status(row["status"]), row["score"])
             prints[plan.grid.still_of(shot)] = fingerprint(row["still_sha256"])
     known = Recovered(board, spent_usd, finder, prints)
     if refused:

@@ -70,7 +70,7 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
     known = recover(plan, manifest, blobs)
     known = replace(known, spent_usd=max(known.spent_usd, spent_before(blobs)))
     finish, spent_usd = Finish("done"), known.spent_usd
-    rule = TakesRule(job.takes.min, job.takes.max)
+    rule = TakesRule(job.takes.min, job.takes.max, job.takes.policy, plan.scoring.accept)
     if not known.board.is_done(rule):
         bench = Bench(
             job.output,
@@ -90,6 +90,8 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
                 blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())
             finish, spent_usd = _drive(plan, known, rule, workers, manifest, blobs, console, clock)
     summary = close_run(blobs, job.name, plan.grid.pairs, spent_usd, finish.reason)
+    if stopped := known.board.stopped(rule):
+        console.print(f"{stopped} shots got fewer than takes.max={rule.max}: another take was not worth it")
     _report(console, summary, finish, blobs, as_json_too=as_json)
     return summary.is_clean and finish.reason == "done"
 
@@ -222,7 +224,7 @@ def _drive(
     record = RunRecord(blobs, manifest, plan.extra, clock)
     progress = Progress(console, tally)
     look = warning_look(StillLook(characters=plan.scoring.faces), plan.grid.models)
-    gate = Gate(known.in_order(plan.catalog.stills()), known.guarded(look))
+    gate = Gate(lambda: known.in_order(plan.catalog.stills()), known.guarded(look))
     driver = Driver(
         grid=plan.grid,
         ledger=ledger,

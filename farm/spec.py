@@ -72,6 +72,7 @@ class TakesSpec(Document):
     min: int = Field(2, ge=1, le=MAX_TAKES)
     max: int = Field(4, ge=1, le=MAX_TAKES)
     seed: int = Field(0, ge=0, le=2**31)
+    policy: Literal["ladder", "worth"] = "worth"
 
     @model_validator(mode="after")
     def _ordered(self) -> "TakesSpec":

@@ -70,7 +70,7 @@ class TakeSettled:
     """The outcome of a lease is safe in the store. `take_s`: what it took its worker, rendering and finishing.
 
     `resident` names the models that its worker holds now, None where it did not say; `load_s` is what it took to
-    load this take's, 0 where it was resident.
+    load this take's, 0 where it was resident. `score` is the take's, None where it has none.
     """
 
     lease: Lease
@@ -78,6 +78,7 @@ class TakeSettled:
     take_s: float | None = None
     resident: tuple[str, ...] | None = None
     load_s: float = 0.0
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from farm.dispatch import placement, scaling
 from farm.dispatch.crew import Crew
 from farm.dispatch.events import Lease, TakeSettled, WorkerReady
-from farm.dispatch.pace import Pace
 from farm.dispatch.queue import Cell, TakeQueue
 from farm.dispatch.retry import Attempts, Streaks
 from farm.values import Status
@@ -23,7 +22,7 @@ class Foreman:
         self._crew = crew
         self._attempts = attempts
         self._models = range(len(queue.ready))
-        self._pace = Pace(len(queue.ready))
+        self._pace = queue.pace
 
     def welcome(self, event: WorkerReady) -> None:
         """A worker that was hired holds its first model."""

@@ -125,7 +125,7 @@ def ready(worker: str, hello: Hello) -> WorkerReady:
 def settled(lease: Lease, taken: Taken) -> TakeSettled:
     outcome = taken.outcome
     take_s = (outcome.render_s or 0.0) + (outcome.finish_s or 0.0)
-    return TakeSettled(lease, outcome.status, take_s, taken.resident, taken.load_s)
+    return TakeSettled(lease, outcome.status, take_s, taken.resident, taken.load_s, outcome.score)
 
 
 def faulted(lease: Lease, error: BaseException) -> TakeFaulted:

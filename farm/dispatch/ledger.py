@@ -173,7 +173,7 @@ class Ledger:
         self._purse.learn(model, event.take_s or 0.0, event.load_s)
         self._release(lease, well=well, resident=event.resident)
         self._foreman.learn(event)
-        yield from self._settle((lease.shot, lease.take), event.status)
+        yield from self._settle((lease.shot, lease.take), event.status, event.score)
 
     def _lose(self, event: WorkerLost) -> Iterator[Instruction]:
         worker = self._part_with(event.worker)
@@ -228,9 +228,9 @@ class Ledger:
                 return
         self._queue.put_back(cell)
 
-    def _settle(self, cell: Cell, status: Status) -> Iterator[Instruction]:
+    def _settle(self, cell: Cell, status: Status, score: float | None = None) -> Iterator[Instruction]:
         self._attempts.settled(cell)
-        if self._queue.settle(cell, status, more=self._ending is None):
+        if self._queue.settle(cell, status, score, more=self._ending is None):
             yield CloseStill(self._queue.still_of(cell))
 
     # --- what follows from it -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The takes that may be rendered next, opened lazily: still by still, shot by shot.
+"""The takes that may be rendered next, opened lazily: pass by pass (passes.py), still by still, shot by shot.
 
 Invariant: what is in memory is what is open: a few stills at the gate, the shots that wait for takes, and enough
 ready takes to keep every worker busy. Nothing is listed that nobody has reached, and nothing that is closed. With
@@ -9,9 +9,9 @@ are wanted, but never more than a window of them.
 from collections import deque
 from collections.abc import Collection, Iterator
 
-import numpy as np
-
 from farm.dispatch.board import Board
+from farm.dispatch.pace import Pace
+from farm.dispatch.passes import Passes
 from farm.dispatch.takes import TakesRule
 from farm.values import Status
 
@@ -20,8 +20,6 @@ Cell = tuple[int, int]  # (shot, take)
 LOOKAHEAD = 256
 """Takes for each worker that may be ready, wanted or not: with takes of thirty seconds two hours of work, against the
 minutes that loading a model takes; for a hundred workers some 25 000 takes, a few MB."""
-
-_STILLS_AT_ONCE = 4096
 
 
 class TakeQueue:
@@ -44,9 +42,11 @@ class TakeQueue:
         self._per_model = shots_per_still // models
         self._rule = rule
         self._stills_ahead = stills_ahead
-        # For each model, what is due in shots that nobody has looked at yet.
+        self.pace = Pace(models)
+        # For each model, what is missing of first rounds and neither ready nor out.
         self._takes_ahead = board.takes_left(rule, shots_per_still, models)
-        self._ahead = self._stills_with_work()
+        self._passes = Passes(board, shots_per_still, rule, self.pace, models)
+        self._ahead = self._passes.stills()
         self._opening: set[int] = set()
         self._unread: deque[Iterator[int]] = deque()  # shots of open stills that nobody has looked at yet
         self._open_shots: dict[int, int] = {}  # shot -> its takes that are ready or out
@@ -67,8 +67,8 @@ class TakeQueue:
 
     @property
     def exhausted(self) -> bool:
-        """Nothing is ready, and nothing more can be made so but by what is out."""
-        return not (any(self.ready) or self._unread or self._opening)
+        """Nothing is ready, and nothing more can be made so but by what is out: by one shot's next take, that is."""
+        return not (any(self.ready) or self._unread or self._opening or self._passes.waits)
 
     @property
     def empty(self) -> bool:
@@ -84,21 +84,19 @@ class TakeQueue:
     def fill(self, enough: int, models: Collection[int]) -> list[int]:
         """Makes `enough` takes of each of the models ready, as far as there are as many and the window allows, of
         any where none is named; the stills that the gate must open for more."""
-        while self._short(enough, models) and self._unread:
-            shot = next(self._unread[0], None)
-            if shot is None:
-                self._unread.popleft()
+        opened: list[int] = []
+        while self._short(enough, models):
+            if self._unread:
+                self._read()
                 continue
-            due = self.board.due(self._rule, shot)
-            model = self.model_of(shot)
-            self._takes_ahead[model] -= self._first_round(due)
-            self._open_shots[shot] = len(due)
-            self.ready[model].extend((shot, take) for take in due)
-        opened = []
-        while self._short(enough, models) and len(self._opening) < self._stills_ahead:
-            still = next(self._ahead, None)
+            still = self._next_still() if len(self._opening) < self._stills_ahead else None
             if still is None:
                 break
+            if still in self._open_stills:
+                self._look_into(
+                    still
+                )  # the gate holds it: others of its shots are open since an earlier pass
+                continue
             self._opening.add(still)
             opened.append(still)
         return opened
@@ -111,9 +109,7 @@ class TakeQueue:
         """The gate let a still pass."""
         if still in self._opening:
             self._opening.discard(still)
-            shots = self._shots_due(still)
-            self._open_stills[still] = len(shots)
-            self._unread.append(iter(shots))
+            self._look_into(still)
 
     def refuse(self, still: int) -> list[Cell]:
         """The gate refused a still: one take of each of its shots is settled as failed; which."""
@@ -121,25 +117,33 @@ class TakeQueue:
             return []
         self._opening.discard(still)
         refused = []
-        for shot in self._shots_due(still):
+        first = still * self._per_still
+        for shot in range(first, first + self._per_still):
             due = self.board.due(self._rule, shot)
+            if not due:
+                continue
             self._takes_ahead[self.model_of(shot)] -= self._first_round(due)
             self.board.settle(shot, due[0], Status.FAILED, hopeless=True)
             refused.append((shot, due[0]))
         return refused
 
-    def settle(self, cell: Cell, status: Status, *, more: bool = True) -> bool:
+    def settle(self, cell: Cell, status: Status, score: float | None = None, *, more: bool = True) -> bool:
         """A take is settled; its shot may get another one if `more`. True: no shot of its still is open now."""
         shot, take = cell
-        self.board.settle(shot, take, status)
+        self.board.settle(shot, take, status, score)
         self._open_shots[shot] -= 1
         if self._open_shots[shot]:
             return False
-        due = self.board.due(self._rule, shot) if more else []
+        due = self._passes.due(shot) if more else []
         if due:
-            self._open_shots[shot] = len(due)
-            # In front, so that shots are closed before others are opened.
-            self.ready[self.model_of(shot)].extendleft((shot, take) for take in reversed(due))
+            self._issue(shot, due)
+            ready, cells = self.ready[self.model_of(shot)], [(shot, take) for take in due]
+            if self._rule.policy == "ladder":
+                ready.extendleft(
+                    reversed(cells)
+                )  # in front, so that shots are closed before others are opened
+            else:
+                ready.extend(cells)  # behind first takes that may still wait here
             return False
         del self._open_shots[shot]
         still = shot // self._per_still
@@ -176,14 +180,36 @@ class TakeQueue:
     def _first_round(self, due: list[int]) -> int:
         return len(due) if due and due[0] < self._rule.min else 0
 
+    def _issue(self, shot: int, due: list[int]) -> None:
+        self._takes_ahead[self.model_of(shot)] -= self._first_round(due)
+        self._open_shots[shot] = len(due)
+
+    def _read(self) -> None:
+        """Makes the takes of the next shot of an open still ready."""
+        shot = next(self._unread[0], None)
+        if shot is None:
+            self._unread.popleft()
+            return
+        due = self._passes.takes(shot)
+        self._issue(shot, due)
+        self.ready[self.model_of(shot)].extend((shot, take) for take in due)
+
+    def _look_into(self, still: int) -> None:
+        shots = self._shots_due(still)
+        self._open_stills[still] = self._open_stills.get(still, 0) + len(shots)
+        self._unread.append(iter(shots))
+
+    def _next_still(self) -> int | None:
+        """The next still with work; a pass ends when all that it found is read, so that its bar holds for all."""
+        while True:
+            for still in self._ahead:
+                if self._shots_due(still):
+                    return still
+            if self._opening or self._unread or not self._passes.advance():
+                return None
+            self._ahead = self._passes.stills()
+
     def _shots_due(self, still: int) -> list[int]:
         first = still * self._per_still
-        return [shot for shot in range(first, first + self._per_still) if self.board.due(self._rule, shot)]
-
-    def _stills_with_work(self) -> Iterator[int]:
-        # A resumed run may pass over millions of shots that are done: 10 s for 2.5 million one by one, 0.1 s so.
-        stills = len(self.board) // self._per_still
-        for first in range(0, stills, _STILLS_AT_ONCE):
-            shots = (first * self._per_still, min(first + _STILLS_AT_ONCE, stills) * self._per_still)
-            unfinished = self.board.unfinished(self._rule, *shots).reshape(-1, self._per_still)
-            yield from (first + np.flatnonzero(unfinished.any(axis=1))).tolist()
+        wanted = self._passes.wanted(first, first + self._per_still)
+        return [first + at for at in wanted.nonzero()[0].tolist() if first + at not in self._open_shots]

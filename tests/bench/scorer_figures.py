@@ -78,6 +78,13 @@ def samples(entries: Sequence[devset.Entry], jobs: int) -> list[Sample]:
     return found
 
 
+def judged(entries: Sequence[devset.Entry], jobs: int) -> list[dict[str, Any]]:
+    """What our scorer says of each entry, without VBench's dimensions."""
+    ours, _ = _folders()
+    _make(entries, jobs, with_vbench=False)
+    return [{**asdict(entry), **_judged(_kept(ours / f"{_name(entry)}.npz"))} for entry in entries]
+
+
 def known(entries: Sequence[devset.Entry]) -> list[devset.Entry]:
     """Those that are measured already, by the sources as they are now."""
     ours, theirs = _folders()

@@ -1,6 +1,7 @@
 """The gate: what it says of stills that can be seen, cannot be reached, or stop coming."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -27,7 +28,7 @@ def make() -> Iterator[Callable[..., Gate]]:
     made: list[Gate] = []
 
     def make(look: Callable[[Still], StillReport], count: int = 100) -> Gate:
-        made.append(Gate(stills(count), look, pauses_s=(0.0, 0.0)))
+        made.append(Gate(lambda: stills(count), look, pauses_s=(0.0, 0.0)))
         return made[-1]
 
     yield make
@@ -76,6 +77,35 @@ def test_one_dead_host_does_not_end_the_night(make):
     assert seen[0].verdict is seen[2].verdict is Verdict.OK
 
 
+def test_a_still_is_looked_at_again_in_a_later_pass(make):
+    gate = make(fine)
+    for number in (0, 7, 0, 3):
+        gate.open(number)
+        ((_, report),) = poll(gate)
+        assert report.still.id == f"s{number}" and report.verdict is Verdict.OK
+        gate.close_still(number)
+
+
+@pytest.mark.parametrize("what", ["id", "sha256"])
+def test_a_still_that_is_another_one_by_then_is_refused(make, what):
+    changed: list[str] = []
+
+    def look(still: Still) -> StillReport:
+        if changed and what == "id":
+            still = replace(still, id="another")
+        return replace(fine(still), sha256="cd" if changed and what == "sha256" else "ab")
+
+    gate = make(look)
+    gate.open(5)
+    assert poll(gate)[0][1].verdict is Verdict.OK
+    changed.append("yes")
+    for _ in range(2):
+        gate.open(5)
+        ((_, report),) = poll(gate)
+        assert (report.verdict, report.kind) == (Verdict.REFUSE, "still_changed")
+        assert "catalog:5: changed" in (report.reason or "")
+
+
 def test_an_outage_ends_the_run_and_refuses_no_more(make):
     gate = make(gone)
     with pytest.raises(StoreError, match=r"32 stills in a row.*cannot be reached"):
@@ -95,7 +125,7 @@ def test_what_was_fine_before_the_run_is_no_bad_input_in_it(make):
         yield from stills(1)
         raise InputError("c.csv:3: image is empty")
 
-    gate = Gate(rows(), fine)
+    gate = Gate(rows, fine)
     with pytest.raises(BrokenFarm, match=r"c\.csv:3"):
         gate.open(1)
     gate.close()

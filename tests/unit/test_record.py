@@ -62,6 +62,13 @@ def test_what_the_gate_saw_does_not_wait_for_the_end(record, blobs, clock):
     assert seen(blobs) == ["a", "b"]
 
 
+def test_what_is_seen_again_in_a_later_pass_is_written_once(record, blobs, clock):
+    for name in ("a", "b", "a"):
+        record.saw(report(name))
+    record.flush()
+    assert [seen.still.id for seen in read_stills(blobs)] == ["a", "b"]
+
+
 def test_what_an_earlier_session_saw_is_not_written_again(record, blobs, clock):
     record.saw(report("a"))
     record.flush()

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from farm.clock import SystemClock
+from farm.dispatch.board import Board
+from farm.dispatch.takes import TakesRule
 from farm.errors import BrokenFarm, InputError
 from farm.outcomes import blank_outcome
 from farm.plan.planning import Plan, make_plan
@@ -31,10 +33,11 @@ def plan(folder: Path) -> Plan:
     return make_plan(job, folder / "job.yaml")
 
 
-def committed(made: Plan, blobs: Blobs, shot: int) -> None:
+def committed(made: Plan, blobs: Blobs, shot: int, status: Status = Status.KEPT, score: float = 0.9) -> None:
     """An outcome as a worker leaves it, that no driver has gathered."""
     still = list(made.catalog.stills())[shot]
     outcome = blank_outcome(made.grid.task(shot, 0, still, "ab" * 32), 1, Status.KEPT)
+    outcome = replace(outcome, status=status, score=score)
     blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
 
 
@@ -50,6 +53,18 @@ def test_rows_are_found_by_name_in_a_catalog_that_was_turned_round(folder, blobs
     changed = replace(list(plan(folder).catalog.stills())[2], id="elsewhere")
     with pytest.raises(BrokenFarm, match=r"c\.csv:4: the catalog changed while the run began"):
         list(known.in_order([*list(plan(folder).catalog.stills())[:2], changed]))
+
+
+def test_scores_come_back_so_that_a_resumed_run_decides_as_before(folder, blobs):
+    made = plan(folder)
+    committed(made, blobs, 0, Status.REJECTED, 0.65)
+    committed(made, blobs, 1, Status.REJECTED, 0.1)
+    known, before = recover(made, manifest(made, blobs), blobs), Board(2)
+    before.settle(1, 0, Status.REJECTED, 0.1)
+    before.settle(0, 0, Status.REJECTED, 0.65)
+    rule = TakesRule(1, 3, "worth")
+    assert known.board.chances(rule, 0, 2).tolist() == before.chances(rule, 0, 2).tolist()
+    assert known.board.due(rule, 0) == [1] and known.board.due(rule, 1) == []
 
 
 def test_stills_that_are_not_the_counted_ones_are_not_taken_for_them(folder, blobs):
