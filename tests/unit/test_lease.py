@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from farm.dispatch.driver import Driver
+from farm.dispatch.events import Lease as Given
+from farm.dispatch.events import Render
 from farm.errors import BrokenFarm, InputError, StoreError
 from farm.store import layout
 from farm.store.blobs import Blobs
@@ -301,6 +305,30 @@ def test_what_is_no_lease_at_all_is_refused(blobs, clock, data):
     blobs.put(layout.LEASE, data)
     with pytest.raises(InputError, match="was not written by this version of farm"):
         last_owner(blobs)
+
+
+# --- who asks ---
+
+
+@pytest.mark.parametrize("instructions", [[], [Render(Given(0, 0, 1, "w0"))]], ids=["a turn", "a take"])
+def test_a_driver_asks_before_each_turn_and_each_take(clock, instructions):
+    done: list[str] = []
+
+    def lost() -> None:
+        raise BrokenFarm("lost its lease")
+
+    driver = Driver(
+        grid=SimpleNamespace(still_of=lambda shot: 0, task=lambda *_: None),
+        ledger=SimpleNamespace(handle=lambda event, at_s: instructions),
+        pool=SimpleNamespace(poll=lambda _: done.append("poll"), render=lambda *_: done.append("render")),
+        gate=SimpleNamespace(busy=False, report=lambda _: SimpleNamespace(still=None, sha256="")),
+        record=None,
+        clock=clock,
+        still_ours=lost,
+    )
+    with pytest.raises(BrokenFarm):
+        driver.run()
+    assert done == []
 
 
 # --- whatever comes between ---
