@@ -50,7 +50,7 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    from farm.run import show_status
+    from farm.status import show_status
 
     show_status(options.run, as_json=options.json)
     return DONE

@@ -1,8 +1,8 @@
 """The command line: thin. Each command imports what it needs when it is called, so that help is instant.
 
 Exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed (of a replay: it came out
-different); 2 bad input, nothing was rendered; 3 the farm itself failed and the same command resumes; 130 interrupted,
-the same command resumes.
+different); 2 bad input, or another driver runs this job: nothing was rendered; 3 the farm itself failed and the same
+command resumes; 130 interrupted, the same command resumes.
 """
 
 import argparse

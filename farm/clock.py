@@ -7,6 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+# CLOCK_MONOTONIC stands while a Linux machine sleeps; where the other name is unknown (macOS), it goes on.
+_NEVER_STOPS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     def monotonic_s(self) -> float:
@@ -20,9 +23,18 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+class WakefulClock(Clock, Protocol):
+    def awake_or_not_s(self) -> float:
+        """Seconds since an arbitrary start, those included that the machine slept; never goes back."""
+        ...
+
+
 class SystemClock:
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+    def awake_or_not_s(self) -> float:
+        return time.clock_gettime(_NEVER_STOPS)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,25 +1,27 @@
 """What a run leaves behind while it goes on: outcomes, what the gate saw, and in the end selects and summary.
 
-Invariant: an outcome that no worker committed is committed here before it counts; the rest can be made again from
-what is in the store.
+Invariants
+- An outcome that no worker committed is committed here before it counts; the rest can be made again from what is in
+  the store.
+- Whoever writes here has asked just before whether the run is still its own (`check`, see store/lease.py).
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
 import pyarrow as pa
 
 from farm.clock import Clock
-from farm.errors import StoreError
+from farm.errors import InputError, StoreError
 from farm.ids import sha256_hex
 from farm.report.summary import COLUMNS, Summary, plain, summarize
 from farm.score.verdict import circle
 from farm.store import layout
 from farm.store.blobs import Blobs
-from farm.store.manifest import FLUSH_EVERY_S, Manifest, encode_outcome, read_takes, takes_schema
+from farm.store.manifest import FLUSH_EVERY_S, Manifest, alone, encode_outcome, read_takes, takes_schema
 from farm.store.selects import write_selects
 from farm.store.stills import read_stills, write_stills_part
 from farm.values import Outcome, Select, Status, StillReport
@@ -37,11 +39,19 @@ _Won: TypeAlias = tuple[str, str | None]  # a select's verdict, and the model of
 class RunRecord:
     """The Record of a driver (see dispatch/driver.py) over one run's store."""
 
-    def __init__(self, blobs: Blobs, manifest: Manifest, extra: pa.Schema, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        manifest: Manifest,
+        extra: pa.Schema,
+        clock: Clock,
+        check: Callable[[], None] = alone,
+    ) -> None:
         self._blobs = blobs
         self._manifest = manifest
         self._extra = extra
         self._clock = clock
+        self._check = check
         self._reports: list[StillReport] = []
         self._oldest_s = 0.0  # when the first of the reports was made
         self._refusals = 0  # of the store, in a row
@@ -54,6 +64,7 @@ class RunRecord:
     def commit(self, outcome: Outcome) -> None:
         if outcome.take_id in self._manifest:
             return  # a still that is refused as it was in an earlier session, though it was whole in between
+        self._check()
         self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
         self._manifest.add(outcome)
 
@@ -91,10 +102,28 @@ class RunRecord:
         self._write_stills()
 
     def _write_stills(self) -> None:
-        if self._reports:
-            write_stills_part(self._blobs, self._parts, self._reports, self._extra)
-            self._parts += 1
-            self._reports = []
+        while self._reports:
+            self._check()
+            if write_stills_part(self._blobs, self._parts, self._reports, self._extra):
+                self._parts += 1
+                self._reports = []
+            else:
+                # A driver that lost this run to us wrote its last part after we had counted.
+                self._told, self._parts = _stills_told(self._blobs)
+                self._reports = [report for report in self._reports if _told_as(report) not in self._told]
+
+
+def begun_with(blobs: Blobs) -> dict[str, object] | None:
+    """The job.json of a run, None where there is none. Raises InputError where it is somebody else's."""
+    if not blobs.exists(layout.JOB):
+        return None
+    try:
+        job = json.loads(blobs.get(layout.JOB))
+    except ValueError:
+        job = None
+    if not isinstance(job, dict) or "name" not in job:
+        raise InputError(f"{blobs.url}/{layout.JOB}: was not written by farm; give another output")
+    return job
 
 
 def spent_before(blobs: Blobs) -> float:
@@ -104,7 +133,14 @@ def spent_before(blobs: Blobs) -> float:
     return float(json.loads(blobs.get(layout.SUMMARY))["spent_usd"])
 
 
-def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ended: str) -> Summary:
+def close_run(
+    blobs: Blobs,
+    name: str,
+    pairs: int | None,
+    spent_usd: float,
+    ended: str,
+    check: Callable[[], None] = alone,
+) -> Summary:
     """Circles the best takes of all that the manifest holds, and writes selects and summary."""
     counts: Counter[_Won] = Counter()  # noted as they pass: circling reads the whole manifest, once is enough
 
@@ -113,9 +149,11 @@ def close_run(blobs: Blobs, name: str, pairs: int | None, spent_usd: float, ende
             counts[_won(select)] += 1
             yield select
 
+    check()
     write_selects(blobs, noted())
     summary = summarize(name, _takes(blobs, COLUMNS), counts, pairs)
     body = plain(summary) | {"ended": ended, "spent_usd": spent_usd}
+    check()
     blobs.put(layout.SUMMARY, json.dumps(body, indent=2, ensure_ascii=False).encode())
     return summary
 

@@ -1,15 +1,17 @@
-"""The composition root: wires one run from a job, and reads a run back for those who ask.
+"""The composition root: wires one run from a job.
 
-Invariant: nothing is written before the job, its catalog and its output were checked; after that, whatever ends the
-run, the same command goes on with what is missing.
+Invariants
+- Nothing is written before the job, its catalog and its output were checked; after that, whatever ends the run, the
+  same command goes on with what is missing.
+- What is missing is read, and what is made is recorded, by the driver that holds the run's lease.
 """
 
 import json
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -30,7 +32,7 @@ from farm.errors import BrokenFarm, InputError, Interrupted
 from farm.ids import canonical, model_identity
 from farm.plan.enlarging import warning_look
 from farm.plan.planning import Plan, make_plan
-from farm.record import RunRecord, close_run, read_summary, spent_before
+from farm.record import RunRecord, begun_with, close_run, spent_before
 from farm.recovery import Recovered, recover
 from farm.redact import redact
 from farm.render.families import check_here
@@ -42,6 +44,7 @@ from farm.score import panel
 from farm.spec import Job
 from farm.store import layout
 from farm.store.blobs import Blobs
+from farm.store.lease import TERM_S, Lease, held
 from farm.store.manifest import Manifest, takes_schema
 from farm.values import Model
 from farm.worker import Worker
@@ -50,10 +53,13 @@ from farm.worker import Worker
 _DECISIVE = ("motions", "models", "takes", "score", "trim")
 
 
-def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json: bool) -> bool:
+def run_job(
+    job: Job, job_path: Path, *, pool: str, address: str | None, as_json: bool, term_s: float = TERM_S
+) -> bool:
     """Runs a job to its end; True when every shot has its take and no take failed.
 
-    Raises InputError before anything is written, Interrupted and BrokenFarm when it can be resumed, StoreError.
+    `term_s` is how long a driver that is not heard of counts as alive. Raises InputError before anything is written,
+    also where another driver runs this job; Interrupted and BrokenFarm when it can be resumed, StoreError.
     """
     console = Terminal(stderr=as_json)
     clock = SystemClock()
@@ -65,52 +71,50 @@ def run_job(job: Job, job_path: Path, *, pool: str, address: str | None, as_json
     blobs = Blobs.open(job.output)
     blobs.check_writable()
     description = describe(plan)
-    begun = _check_same(blobs, description, job_path)
-    manifest = Manifest(blobs, takes_schema(panel.dimensions(plan.scoring), plan.extra), clock)
-    known = recover(plan, manifest, blobs)
-    known = replace(known, spent_usd=max(known.spent_usd, spent_before(blobs)))
-    finish, spent_usd = Finish("done"), known.spent_usd
+    holding = held(blobs, clock, lambda line: console.print(Text(line), soft_wrap=True), term_s)
     rule = TakesRule(job.takes.min, job.takes.max, job.takes.policy, plan.scoring.accept)
-    if not known.board.is_done(rule):
-        bench = Bench(
-            job.output,
-            plan.grid.models,
-            job.trim.seconds,
-            plan.scoring,
-            plan.gpus_per_worker,
-            dict(job.prices),
-            prompts=len(plan.grid.motions),
-        )
-        if address is None or pool == "inline":
-            # Else the workers' machines are others, and what they cannot do is said when they load.
-            for model in plan.grid.models:
-                check_here(model)
-        with _workers(pool, address, bench, plan, clock) as workers:
-            if not begun:
-                blobs.create(layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode())
-            finish, spent_usd = _drive(plan, known, rule, workers, manifest, blobs, console, clock)
-    summary = close_run(blobs, job.name, plan.grid.pairs, spent_usd, finish.reason)
-    if stopped := known.board.stopped(rule):
+    with ExitStack() as to_the_end:
+        begun: _Begun | None = None
+        if _check_same(blobs, description, job_path):
+            begun = _begun(plan, blobs, clock, to_the_end.enter_context(holding))
+        if begun is not None and begun.known.board.is_done(rule):
+            finish, spent_usd = Finish("done"), begun.known.spent_usd
+        else:
+            if address is None or pool == "inline":
+                # Else the workers' machines are others, and what they cannot do is said when they load.
+                for model in plan.grid.models:
+                    check_here(model)
+            with _workers(pool, address, plan, clock) as workers:
+                if begun is None:
+                    lease = to_the_end.enter_context(holding)
+                    # Another driver may have begun this run, and even ended it, since we looked.
+                    if not _check_same(blobs, description, job_path):
+                        blobs.create(
+                            layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode()
+                        )
+                    begun = _begun(plan, blobs, clock, lease)
+                finish, spent_usd = _drive(plan, begun, rule, workers, blobs, console, clock)
+        check = begun.lease.check
+        summary = close_run(blobs, job.name, plan.grid.pairs, spent_usd, finish.reason, check)
+    if stopped := begun.known.board.stopped(rule):
         console.print(f"{stopped} shots got fewer than takes.max={rule.max}: another take was not worth it")
     _report(console, summary, finish, blobs, as_json_too=as_json)
     return summary.is_clean and finish.reason == "done"
 
 
-def show_status(url: str, *, as_json: bool) -> None:
-    """How a run stands, from its store alone. Raises InputError where there is no run."""
-    blobs = Blobs.open(url)
-    job = _begun_with(blobs)
-    if job is None:
-        raise InputError(f"{blobs.url}: no run here (there is no {layout.JOB}); give the output of a job")
-    summary = read_summary(blobs, str(job["name"]), None)
-    ended = json.loads(blobs.get(layout.SUMMARY))["ended"] if blobs.exists(layout.SUMMARY) else "not yet"
-    if as_json:
-        print(json.dumps(plain(summary) | {"ended": ended}, indent=2, ensure_ascii=False))
-        return
-    console = Terminal()
-    winners = _place(blobs, layout.SELECTS) if blobs.exists(layout.SELECTS) else None
-    show(console, summary, where=blobs.url, winners=winners)
-    console.print(Text(f"ended: {ended}"))
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run whose lease is ours, and what it has."""
+
+    lease: Lease
+    manifest: Manifest
+    known: Recovered
+
+
+def _begun(plan: Plan, blobs: Blobs, clock: SystemClock, lease: Lease) -> _Begun:
+    manifest = Manifest(blobs, takes_schema(panel.dimensions(plan.scoring), plan.extra), clock, lease.check)
+    known = recover(plan, manifest, blobs)
+    return _Begun(lease, manifest, replace(known, spent_usd=max(known.spent_usd, spent_before(blobs))))
 
 
 def describe(plan: Plan) -> dict[str, object]:
@@ -134,7 +138,7 @@ def _shown(model: Model) -> dict[str, object]:
 
 def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) -> bool:
     """Whether this run was begun before. Raises InputError when it was begun with another job."""
-    before = _begun_with(blobs)
+    before = begun_with(blobs)
     if before is None:
         return False
     for key in _DECISIVE:
@@ -164,21 +168,17 @@ def _differing(key: str, there: object, here: object) -> str:
     return next(places, key)
 
 
-def _begun_with(blobs: Blobs) -> dict[str, object] | None:
-    """The job.json of a run, None where there is none. Raises InputError where it is somebody else's."""
-    if not blobs.exists(layout.JOB):
-        return None
-    try:
-        job = json.loads(blobs.get(layout.JOB))
-    except ValueError:
-        job = None
-    if not isinstance(job, dict) or "name" not in job:
-        raise InputError(f"{blobs.url}/{layout.JOB}: was not written by farm; give another output")
-    return job
-
-
 @contextmanager
-def _workers(kind: str, address: str | None, bench: Bench, plan: Plan, clock: SystemClock) -> Iterator[Pool]:
+def _workers(kind: str, address: str | None, plan: Plan, clock: SystemClock) -> Iterator[Pool]:
+    bench = Bench(
+        plan.job.output,
+        plan.grid.models,
+        plan.job.trim.seconds,
+        plan.scoring,
+        plan.gpus_per_worker,
+        dict(plan.job.prices),
+        prompts=len(plan.grid.motions),
+    )
     if kind == "inline":
         from farm.dispatch.inline import InlinePool
 
@@ -201,15 +201,14 @@ def _workers(kind: str, address: str | None, bench: Bench, plan: Plan, clock: Sy
 
 def _drive(
     plan: Plan,
-    known: Recovered,
+    begun: _Begun,
     rule: TakesRule,
     workers: Pool,
-    manifest: Manifest,
     blobs: Blobs,
     console: Console,
     clock: SystemClock,
 ) -> tuple[Finish, float]:
-    job, tally = plan.job, Tally()
+    job, known, tally = plan.job, begun.known, Tally()
     slots = workers.slots if workers.slots is not None else job.workers.max
     limits = Limits(
         workers=min(job.workers.max, slots),
@@ -221,7 +220,7 @@ def _drive(
     session = f"{secrets.token_hex(2)}-"
     models = [model.name for model in plan.grid.models]
     ledger = Ledger(known.board, plan.grid.shots_per_still, rule, limits, models=models, session=session)
-    record = RunRecord(blobs, manifest, plan.extra, clock)
+    record = RunRecord(blobs, begun.manifest, plan.extra, clock, begun.lease.check)
     progress = Progress(console, tally)
     look = warning_look(StillLook(characters=plan.scoring.faces), plan.grid.models)
     gate = Gate(lambda: known.in_order(plan.catalog.stills()), known.guarded(look))
@@ -233,6 +232,7 @@ def _drive(
         record=record,
         clock=clock,
         observers=(tally, progress),
+        still_ours=begun.lease.still_ours,
     )
     try:
         with _stoppable(driver), progress.shown():

@@ -4,7 +4,7 @@ Invariant: a take is in the manifest's buffer before the ledger hears that it se
 that is not on its way to the store. The driver itself holds nothing that the store could not give back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from farm.clock import Clock
@@ -80,6 +80,7 @@ class Driver:
         record: Record,
         clock: Clock,
         observers: Iterable[Observer] = (),
+        still_ours: Callable[[], None] = lambda: None,
     ) -> None:
         self._grid = grid
         self._ledger = ledger
@@ -88,6 +89,7 @@ class Driver:
         self._record = record
         self._clock = clock
         self._observers = tuple(observers)
+        self._still_ours = still_ours  # raises BrokenFarm when another driver has the run
         self._stops_asked = self._stops_told = 0
         self._finish: Finish | None = None
 
@@ -99,6 +101,7 @@ class Driver:
         """Runs until the ledger is finished; how it ended. Raises StoreError when outcomes cannot be recorded."""
         self._tell(Tick())
         while self._finish is None:
+            self._still_ours()
             for event, outcome in self._pool.poll(_GATE_PATIENCE_S if self._gate.busy else _PATIENCE_S):
                 self._tell(event, outcome)
             for still, report in self._gate.poll():
@@ -136,6 +139,7 @@ class Driver:
             case StopWorker(worker, gently):
                 self._pool.stop(worker, gently=gently)
             case Render(lease):
+                self._still_ours()
                 self._pool.render(lease, self._task(lease.shot, lease.take))
             case Cancel(lease):
                 self._pool.cancel(lease)

@@ -1,7 +1,7 @@
 """Objects under one URL: a local folder, S3, memory, or whatever else fsspec reaches.
 
 Invariant: an object is whole or not there. Nothing is appended to and nothing is locked: `put` replaces the whole,
-`create` has exactly one winner, and what is listed is what the store holds now, whoever wrote it.
+`create` and `replace` have exactly one winner, and what is listed is what the store holds now, whoever wrote it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, Self
+from uuid import uuid4
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -39,6 +40,10 @@ class Place(Protocol):
     def create(self, key: str, data: bytes | Path) -> bool: ...
 
     def get(self, key: str) -> bytes: ...
+
+    def read(self, key: str) -> tuple[bytes, str]: ...
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None: ...
 
     def exists(self, key: str) -> bool: ...
 
@@ -93,6 +98,35 @@ class Blobs:
         """The whole object. Raises StoreError of kind `missing` where there is none."""
         with self._named("read", key):
             return self._place.get(_checked(key))
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """The whole object and its version, which is good for `replace` only. Raises StoreError as `get` does."""
+        with self._named("read", key):
+            return self._place.read(_checked(key))
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        """Writes an object in place of that very version; its new version, None where another one stands there.
+
+        None may also mean that our own write arrived though its answer was lost, and was sent again: who must know
+        reads the object. Raises StoreError of kind `other` where a store cannot do it in one step.
+        """
+        with self._named("replace", key):
+            return self._place.replace(_checked(key), data, version)
+
+    def can_replace(self) -> bool:
+        """Whether `replace` heeds versions here, tried out on an object that is removed again. Raises StoreError."""
+        key = f"probe-{uuid4().hex}"
+        self.create(key, b"probe")
+        try:
+            if self.replace(key, b"never", "0" * 32) is not None:
+                return False
+            return self.replace(key, b"again", self.read(key)[1]) is not None
+        except StoreError as e:
+            if e.kind != "other":
+                raise
+            return False
+        finally:
+            self.delete([key])
 
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Keys and their objects, in the order given, several requests at a time; few are held in memory."""

@@ -6,6 +6,8 @@ synced under a name that no reader's glob matches, then renamed or linked, and t
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -45,6 +47,20 @@ class Disk:
     def get(self, key: str) -> bytes:
         return (self._root / key).read_bytes()
 
+    def read(self, key: str) -> tuple[bytes, str]:
+        data = self.get(key)
+        return data, version_of(data)
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        target = self._root / key
+        if not target.parent.is_dir():
+            return None
+        with _alone(target):
+            if not target.is_file() or version_of(target.read_bytes()) != version:
+                return None
+            self.put(key, data)
+        return version_of(data)
+
     def exists(self, key: str) -> bool:
         return (self._root / key).is_file()
 
@@ -72,6 +88,26 @@ class Disk:
             raise NotADirectoryError(errno.ENOTDIR, f"a file stands where a folder should be: {standing}")
         with _written(standing / "probe", b"probe"):
             pass
+
+
+def version_of(data: bytes) -> str:
+    """A version for stores that know none: who must tell two apart writes no content twice."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Nobody else replaces `target` meanwhile, on this machine or, where locks reach that far, on another.
+
+    The lock goes with the process that holds it. Its file stays: two who lock it must lock the same one.
+    """
+    # Made readable and writable by whoever may write here, as far as the umask lets: another account may take over.
+    handle = os.open(target.parent / f".{target.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

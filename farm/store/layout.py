@@ -6,7 +6,7 @@ so that no name can leave its folder or meet another.
 
 import re
 
-from farm.ids import segment, sha256_hex
+from farm.ids import segment
 from farm.values import Task
 
 JOB = "job.json"
@@ -16,9 +16,11 @@ OUTCOMES = "outcomes/"
 CLIPS = "clips/"
 SELECTS = "selects.parquet"
 SUMMARY = "summary.json"
+LEASE = "lease.json"
 
 _TAKE_ID = re.compile(r"[0-9a-f]{32}")
 _OUTCOME = re.compile(rf"{OUTCOMES}([0-9a-f]{{32}})\.json")
+# Digits of a part's content stood in its name once; such parts are read.
 _PART = re.compile(r"(?:takes|stills)/part-(\d{8})(?:-[0-9a-f]{8})?\.parquet")
 
 
@@ -47,13 +49,12 @@ def take_id_of(key: str) -> str | None:
     return match[1] if match else None
 
 
-def takes_part_key(number: int, data: bytes) -> str:
-    """Write-once: a name holds one content for ever, whoever writes it."""
-    return f"{TAKES}part-{number:08d}-{sha256_hex(data)[:8]}.parquet"
+def takes_part_key(number: int) -> str:
+    """The number alone, so that of two drivers one has it and the other sees that."""
+    return f"{TAKES}part-{number:08d}.parquet"
 
 
 def stills_part_key(number: int) -> str:
-    """What the gate sees again on resuming stands in place of what it saw, so the name is the number alone."""
     return f"{STILLS}part-{number:08d}.parquet"
 
 

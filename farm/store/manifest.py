@@ -3,12 +3,14 @@
 Invariants
 - A take stands in exactly one row. The order is: part first, then its outcomes are deleted; whatever a crash leaves
   between the two, `recover` tells by the take ids in the parts.
-- A part's name holds its number and its content: it is written once, whole, and a write that is tried again, its
-  answer lost, makes the same object.
+- A part's name is its number, and the store lets one driver write it. A driver writes the number after those that it
+  has read, so two drivers that both believe a run to be theirs cannot both add a take: the second finds the number
+  taken. What it wrote itself, its answer lost, it knows by the content.
+- Before parts are written and before outcomes are deleted, `check` says whether the run is still ours.
 - Readers need nothing but a glob: what stands in `takes/*.parquet` is settled, at any time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from farm.clock import Clock
-from farm.errors import InputError, StoreError
+from farm.errors import BrokenFarm, InputError, StoreError
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.rows import Columns, decode_outcome, encode_outcome, outcome_values, takes_schema
@@ -31,6 +33,14 @@ _MERGE_AT = 50_000  # fresh ids; a merge copies all 16 bytes a take, 10 ms for a
 _ID_BYTES = 16
 
 
+def alone() -> None:
+    """The `check` of who shares a run with nobody."""
+
+
+class _PartTaken(BrokenFarm):
+    """The number of the next part is another driver's."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     key: str
@@ -41,13 +51,17 @@ class _Part:
 class Manifest:
     """Adds outcomes to the takes of a run. One at a time writes to a run; `recover` comes first.
 
-    All methods raise StoreError when the store fails; nothing is lost then and the next call goes on.
+    All methods raise StoreError when the store fails; nothing is lost then and the next call goes on. Those that
+    write raise BrokenFarm when the run is another's.
     """
 
-    def __init__(self, blobs: Blobs, schema: pa.Schema, clock: Clock) -> None:
+    def __init__(
+        self, blobs: Blobs, schema: pa.Schema, clock: Clock, check: Callable[[], None] = alone
+    ) -> None:
         self._blobs = blobs
         self._columns = Columns(schema)
         self._clock = clock
+        self._check = check
         self._settled = _TakeIds()
         self._rows: list[dict[str, object]] = []
         self._oldest_s = 0.0  # when the first of the rows was added
@@ -67,6 +81,14 @@ class Manifest:
 
         Raises InputError for an object under `outcomes/` that is no outcome of this version.
         """
+        try:
+            return self._recover()
+        except _PartTaken:
+            # A driver that lost this run to us wrote its last part after we had looked. It stands, with its rows.
+            self._rows, self._sealed, self._gathered = [], None, []
+            return self._recover()
+
+    def _recover(self) -> int:
         parts = _part_keys(self._blobs)
         self._settled = _TakeIds(_take_ids(self._blobs, parts))
         self._next_number = 1 + max((layout.part_number(key) or 0 for key in parts), default=0)
@@ -115,19 +137,27 @@ class Manifest:
         while self._sealed or self._rows:
             # Sealed once: a second try must write the very same rows, since the first may have arrived.
             self._sealed = self._sealed or self._seal()
-            self._blobs.create(self._sealed.key, self._sealed.data)
+            self._check()
+            if not self._made(self._sealed):
+                raise _PartTaken(
+                    f"{self._blobs.url}/{self._sealed.key}: another driver has written that part"
+                )
             self._gathered.extend(self._sealed.outcome_keys)
             self._sealed = None
         if self._gathered:
+            self._check()
             self._blobs.delete(self._gathered)
             self._gathered = []
+
+    def _made(self, part: _Part) -> bool:
+        return self._blobs.create(part.key, part.data) or self._blobs.get(part.key) == part.data
 
     def _seal(self) -> _Part:
         if self._next_number is None:
             raise ValueError("recover() comes before the first flush: it knows which numbers are taken")
         rows, self._rows = self._rows[:ROWS_PER_PART], self._rows[ROWS_PER_PART:]
         data = self._columns.parquet(rows)
-        key = layout.takes_part_key(self._next_number, data)
+        key = layout.takes_part_key(self._next_number)
         self._next_number += 1
         return _Part(key, data, tuple(layout.outcome_key(str(row["take_id"])) for row in rows))
 

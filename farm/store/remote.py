@@ -14,8 +14,11 @@ from uuid import uuid4
 
 from fsspec import AbstractFileSystem
 
+from farm.store.disk import version_of
+
 _DELETE_AT_ONCE = 1000  # S3's own limit
 _CREATE_TRIES = 3
+_CONDITION_FAILED = frozenset({"PreconditionFailed", "412"})
 _MAX_PUT_BYTES = 5 * 2**30
 # Browsers show the dailies from the bucket only when told what they get.
 _CONTENT_TYPES = {
@@ -49,6 +52,14 @@ class Remote:
     def get(self, key: str) -> bytes:
         data: bytes = self._fs.cat_file(self._path(key))
         return data
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        data = self.get(key)
+        return data, version_of(data)
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        # fsspec has no word for it.
+        raise OSError(errno.ENOTSUP, "cannot replace a version of an object and no other")
 
     def exists(self, key: str) -> bool:
         try:
@@ -94,11 +105,18 @@ class Memory(Remote):
     """fsspec's `memory://`: one per process, for tests and trials."""
 
     # MemoryFileSystem looks first and writes then; its objects are the process's, so the lock is too.
-    _creating: ClassVar = threading.Lock()
+    _deciding: ClassVar = threading.Lock()
 
     def create(self, key: str, data: bytes | Path) -> bool:
-        with self._creating:
+        with self._deciding:
             return super().create(key, data)
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
+        with self._deciding:
+            if not self.exists(key) or self.read(key)[1] != version:
+                return None
+            self.put(key, data)
+        return version_of(data)
 
 
 class S3(Remote):
@@ -121,14 +139,32 @@ class S3(Remote):
         with _as_os_errors():
             return super().get(key)
 
-    def exists(self, key: str) -> bool:
-        # Not fs.info: that takes a prefix of other keys for a folder, with a second request.
+    def read(self, key: str) -> tuple[bytes, str]:
+        # Asked for first: a version that is older than the content replaces nothing, one that is newer might.
+        version = self._etag(key)
+        if version is None:
+            raise FileNotFoundError(errno.ENOENT, "NoSuchKey")
+        return self.get(key), version
+
+    def replace(self, key: str, data: bytes, version: str) -> str | None:
         with _as_os_errors():
-            try:
-                self._call("head_object", Key=self._folder + key)
-            except FileNotFoundError:
-                return False
-            return True
+            for condition in (version, f'"{version}"'):  # Ceph knows an ETag only without its quotes
+                try:
+                    answer = self._call(
+                        "put_object", Key=self._folder + key, Body=data, IfMatch=condition, **_headers(key)
+                    )
+                    return _unquoted(answer["ETag"])
+                except FileNotFoundError:
+                    return None
+                except OSError as e:
+                    if _code(e) not in {*_CONDITION_FAILED, "ConditionalRequestConflict"}:
+                        raise
+                if self._etag(key) != version:
+                    break
+            return None
+
+    def exists(self, key: str) -> bool:
+        return self._etag(key) is not None
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         # Not fs.find: that holds every key of the run before it gives the first.
@@ -164,12 +200,20 @@ class S3(Remote):
             return False
         except OSError as e:
             code = _code(e)
-            if code in {"PreconditionFailed", "412"}:  # s3fs knows only AWS's own form of this answer
+            if code in _CONDITION_FAILED:  # s3fs knows only AWS's own form of this answer
                 return False
             if code == "ConditionalRequestConflict" and tries > 1:  # another writer, at the same instant
                 return self._create(key, data, tries=tries - 1)
             raise
         return True
+
+    def _etag(self, key: str) -> str | None:
+        # Not fs.info: that takes a prefix of other keys for a folder, with a second request.
+        with _as_os_errors():
+            try:
+                return _unquoted(self._call("head_object", Key=self._folder + key)["ETag"])
+            except FileNotFoundError:
+                return None
 
     def _call(self, method: str, **arguments: object) -> Any:
         return self._fs.call_s3(method, Bucket=self._bucket, **arguments)
@@ -231,6 +275,10 @@ def _code(e: OSError) -> str:
 def _headers(key: str) -> dict[str, str]:
     known = _CONTENT_TYPES.get(PurePosixPath(key).suffix)
     return {"ContentType": known} if known else {}
+
+
+def _unquoted(etag: str) -> str:
+    return etag.strip('"')
 
 
 def _bytes(data: bytes | Path) -> bytes:

@@ -1,6 +1,6 @@
 """What the gate saw of each still, as Parquet parts that a resumed run reads instead of the stills.
 
-Invariant: a part's name is its number, so that what is seen again replaces what was seen before.
+Invariant: a part's name is its number, and it is written once: who finds a number taken reads what stands there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,11 +47,15 @@ def stills_schema(extra: pa.Schema) -> pa.Schema:
     return with_extra(_COLUMNS, extra)
 
 
-def write_stills_part(blobs: Blobs, number: int, reports: Sequence[StillReport], extra: pa.Schema) -> None:
-    """Writes part `number` of what the gate saw. Raises ValueError for an extra value without a column."""
+def write_stills_part(blobs: Blobs, number: int, reports: Sequence[StillReport], extra: pa.Schema) -> bool:
+    """Writes part `number` of what the gate saw; False where another driver's part stands there.
+
+    Raises ValueError for an extra value without a column, StoreError.
+    """
     columns = Columns(stills_schema(extra))
     data = columns.parquet([columns.row(_values(report)) for report in reports])
-    blobs.put(layout.stills_part_key(number), data)
+    key = layout.stills_part_key(number)
+    return blobs.create(key, data) or blobs.get(key) == data  # the same: our own, whose answer was lost
 
 
 def read_stills(blobs: Blobs) -> Iterator[StillReport]:

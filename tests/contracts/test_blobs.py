@@ -189,3 +189,50 @@ def test_relative_folders_and_file_urls_are_the_same_place_everywhere(
     monkeypatch.chdir(tmp_path / "other")
     assert pickle.loads(elsewhere).get("job.json") == b"{}"
     assert Blobs.open(f"file://{tmp_path}/runs/demo").get("job.json") == b"{}"
+
+
+# --- versions ---
+
+
+def test_replace_heeds_the_version(blobs: Blobs) -> None:
+    assert blobs.replace("lease.json", b"x", "0" * 32) is None, "there is nothing to replace"
+    assert not blobs.exists("lease.json")
+    blobs.create("lease.json", b"1")
+    data, first = blobs.read("lease.json")
+    assert data == b"1"
+    second = blobs.replace("lease.json", b"2", first)
+    assert second is not None and blobs.read("lease.json") == (b"2", second)
+    assert blobs.replace("lease.json", b"3", first) is None
+    assert blobs.get("lease.json") == b"2"
+    assert keys(blobs) == ["lease.json"]
+    with pytest.raises(StoreError) as caught:
+        blobs.read("none.json")
+    assert caught.value.kind == "missing"
+
+
+def test_replace_has_one_winner_among_threads(blobs: Blobs, output: str) -> None:
+    blobs.create("lease.json", b"before")
+    _, version = blobs.read("lease.json")
+    start = threading.Barrier(8)
+
+    def attempt(number: int) -> str | None:
+        own = Blobs.open(output)
+        start.wait()
+        return own.replace("lease.json", str(number).encode(), version)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(attempt, range(8)))
+    winners = [number for number, one in enumerate(won) if one is not None]
+    assert len(winners) == 1
+    assert blobs.read("lease.json") == (str(winners[0]).encode(), won[winners[0]])
+
+
+def test_that_it_can_replace_is_tried_out(blobs: Blobs) -> None:
+    assert blobs.can_replace()
+    assert keys(blobs) == []
+
+
+def test_a_store_without_versions_says_so(tmp_path: Path) -> None:
+    """Whatever fsspec reaches beside S3: this one keeps its files on this disk."""
+    blobs = Blobs.open(f"simplecache::file://{tmp_path}")
+    assert not blobs.can_replace()

@@ -48,7 +48,7 @@ def test_a_run_on_s3_is_the_run_on_a_disk(
         after = {one["Key"]: one["LastModified"] for one in listed(client, bucket)}
     rewritten = {key for key in before if before[key] != after.get(key)}
     assert (
-        rewritten <= {"runs/spring/selects.parquet", "runs/spring/summary.json"}
+        rewritten <= {f"runs/spring/{name}" for name in ("selects.parquet", "summary.json", "lease.json")}
         and before.keys() == after.keys()
     )
 

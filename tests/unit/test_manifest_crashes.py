@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from outcomes import SCHEMA, Clock, commit, kept, keys, open_manifest, take_id, written
 
-from farm.errors import StoreError
+from farm.errors import BrokenFarm, StoreError
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import Manifest
@@ -161,3 +161,82 @@ def test_what_could_not_be_deleted_is_deleted_with_the_next_flush(blobs: Blobs) 
     assert len(keys(blobs, "outcomes/")) == 1
     manifest.flush()
     assert keys(blobs, "outcomes/") == []
+
+
+# --- two drivers that both believe the run to be theirs ---
+
+
+def test_a_part_of_a_driver_that_was_succeeded_doubles_nothing(blobs: Blobs) -> None:
+    """It is stopped between its check and its write, for as long as it takes."""
+    old = open_manifest(blobs)
+    commit(blobs, kept(1), kept(2))
+    old.add(kept(2))
+    old.add(kept(1))
+    new = open_manifest(blobs)
+    commit(blobs, kept(3))
+    new.add(kept(3))
+    new.flush()
+    with pytest.raises(
+        BrokenFarm, match=r"takes/part-00000001\.parquet: another driver has written that part"
+    ):
+        old.flush()
+    assert written(blobs) == [take_id(1), take_id(2), take_id(3)]
+
+
+def test_a_part_that_comes_in_while_a_driver_begins_stands(blobs: Blobs) -> None:
+    old = open_manifest(blobs)
+    commit(blobs, kept(1), kept(2), kept(3))
+    old.add(kept(2))
+    old.add(kept(1))
+    late = Late(blobs, old.flush)
+    new = Manifest(late, SCHEMA, Clock())  # type: ignore[arg-type]
+    assert new.recover() == 3
+    assert written(blobs) == [take_id(2), take_id(1), take_id(3)]
+    assert keys(blobs, "outcomes/") == []
+    commit(blobs, kept(4))
+    new.add(kept(4))
+    new.flush()
+    old.add(kept(4))
+    with pytest.raises(BrokenFarm):
+        old.flush()
+    assert len(written(blobs)) == 4
+
+
+class Late(Faults):
+    """Another driver's part arrives just before the first one of ours."""
+
+    def __init__(self, blobs: Blobs, arrive) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(blobs)
+        self._arrive = arrive
+
+    def create(self, key: str, data: bytes) -> bool:
+        self._arrive()
+        return super().create(key, data)
+
+
+def test_a_driver_that_lost_its_lease_writes_and_deletes_nothing(blobs: Blobs) -> None:
+    lost = False
+
+    def check() -> None:
+        if lost:
+            raise BrokenFarm("lost its lease")
+
+    store = Faults(blobs)
+    manifest = Manifest(store, SCHEMA, Clock(), check)  # type: ignore[arg-type]
+    manifest.recover()
+    commit(blobs, kept(1), kept(2))
+    manifest.add(kept(1))
+    store.plan = [None, ("before", StoreError)]
+    with pytest.raises(StoreError):
+        manifest.flush()  # the part is written, its outcome not yet deleted
+    lost, before = True, keys(blobs)
+    with pytest.raises(BrokenFarm, match="lost its lease"):
+        manifest.flush()
+    manifest.add(kept(2))
+    with pytest.raises(BrokenFarm, match="lost its lease"):
+        manifest.flush()
+    assert keys(blobs) == before and len(keys(blobs, "outcomes/")) == 2
+    again = Manifest(blobs, SCHEMA, Clock(), check)
+    with pytest.raises(BrokenFarm, match="lost its lease"):
+        again.recover()
+    assert keys(blobs) == before

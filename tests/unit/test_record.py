@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from outcomes import kept
 
-from farm.errors import StoreError
-from farm.record import RunRecord
+from farm.errors import BrokenFarm, StoreError
+from farm.record import RunRecord, close_run
 from farm.store.blobs import Blobs
 from farm.store.manifest import Manifest, takes_schema
 from farm.store.stills import read_stills
@@ -89,8 +90,38 @@ def test_a_store_that_refuses_is_tried_again_before_the_run_ends(record, blobs, 
         record.flush_due()
         record.flush_due()  # not yet again
         clock.sleep(30)
-    with pytest.raises(StoreError, match="cannot write stills/"):
+    with pytest.raises(StoreError, match="cannot create stills/"):
         record.flush_due()
     (tmp_path / "run" / "stills").unlink()
     record.flush_due()
     assert seen(blobs) == ["a"], "nothing was lost meanwhile"
+
+
+def test_a_part_of_stills_is_written_by_one_driver(record, blobs, clock):
+    new = RunRecord(blobs, Manifest(blobs, takes_schema((), NO_EXTRA), clock), NO_EXTRA, clock)
+    for name in ("a", "b"):
+        new.saw(report(name))
+    record.saw(report("a"))
+    record.flush()  # a driver that was succeeded, just now
+    new.flush()
+    assert seen(blobs) == ["a", "b"]
+
+
+def test_a_record_that_lost_its_lease_writes_nothing(blobs, clock):
+    def check() -> None:
+        raise BrokenFarm("lost its lease")
+
+    manifest = Manifest(blobs, takes_schema((), NO_EXTRA), clock)
+    manifest.recover()
+    record = RunRecord(blobs, manifest, NO_EXTRA, clock, check)
+    record.saw(report("a"))
+    clock.sleep(6)
+    for write in (
+        record.flush_due,
+        record.flush,
+        lambda: record.commit(kept(1)),
+        lambda: close_run(blobs, "small", None, 0.0, "done", check),
+    ):
+        with pytest.raises(BrokenFarm, match="lost its lease"):
+            write()
+    assert list(blobs.list()) == []

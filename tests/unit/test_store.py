@@ -60,9 +60,10 @@ def test_stills_come_back_without_credentials(blobs: Blobs) -> None:
         reason="cut short",
         kind="still_truncated",
     )
-    write_stills_part(blobs, 1, [seen], EXTRA)
-    write_stills_part(blobs, 2, [seen], EXTRA)
-    write_stills_part(blobs, 2, [refused], EXTRA)
+    assert write_stills_part(blobs, 1, [seen], EXTRA)
+    assert write_stills_part(blobs, 2, [refused], EXTRA)
+    assert write_stills_part(blobs, 2, [refused], EXTRA), "the same once more, its answer having been lost"
+    assert not write_stills_part(blobs, 2, [seen], EXTRA), "a number is given once"
     shown = replace(still, uri="https://host/a.png")
     assert list(read_stills(blobs)) == [
         replace(seen, still=shown),
@@ -92,7 +93,8 @@ def test_keys_are_the_contract_s() -> None:
     assert layout.filmstrip_key(one) == f"{stem}.strip.webp"
     assert layout.outcome_key(one.take_id) == f"outcomes/{one.take_id}.json"
     assert layout.take_id_of(layout.outcome_key(one.take_id)) == one.take_id
-    assert layout.takes_part_key(3, b"x") == "takes/part-00000003-2d711642.parquet"
+    assert layout.takes_part_key(3) == "takes/part-00000003.parquet"
+    assert layout.part_number("takes/part-00000003.parquet") == 3
     assert layout.part_number("takes/part-00000003-2d711642.parquet") == 3
     for other in ("takes/part-3.parquet", "takes/.part-00000003-2d711642.parquet.tmp", "outcomes/x.json"):
         assert layout.part_number(other) is None
