@@ -69,6 +69,28 @@ def replay(options: argparse.Namespace) -> int:
     return SHORT if found.verdict == "different" else DONE
 
 
+def verify(options: argparse.Namespace) -> int:
+    from farm.clock import SystemClock
+    from farm.report.console import Terminal
+    from farm.report.verify_table import show, watching
+    from farm.store.blobs import Blobs
+    from farm.verify.repair import repair
+    from farm.verify.scan import scan
+
+    if options.delete_orphans and not options.repair:
+        raise InputError("--delete-orphans: is part of a repair; add --repair")
+    blobs = Blobs.open(options.run)
+    with watching() as watch:
+        found = scan(blobs, decode=options.decode, watch=watch)
+    if options.repair:
+        found = repair(blobs, found, SystemClock(), delete_orphans=options.delete_orphans)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        show(Terminal(), found.as_json(), repaired=options.repair)
+    return SHORT if found.left else DONE
+
+
 def score(options: argparse.Namespace) -> int:
     from fractions import Fraction
 
