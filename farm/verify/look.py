@@ -37,6 +37,12 @@ def pictures(row: Row) -> tuple[str, ...]:
     return (f"{clip[1]}.webp", f"{clip[1]}.strip.webp") if clip else ()
 
 
+def names_its_own(row: Row) -> bool:
+    """Whether the keys in a row are those of its take."""
+    clip = _CLIP.fullmatch(row.clip_uri or "")
+    return clip is not None and clip[2] == row.take_id[:8] and row.poster_uri in (None, f"{clip[1]}.webp")
+
+
 def look(blobs: Blobs, row: Row, there: Callable[[str], bool], *, decode: bool) -> list[Problem]:
     """What is wrong with the objects of a take; `there` says whether an object is in the store. Raises StoreError."""
     if row.status == Status.FAILED:
@@ -56,13 +62,12 @@ def _clip_problem(blobs: Blobs, row: Row, decode: bool) -> Problem | None:
     def problem(word: str, detail: str) -> Problem:
         return Problem(word, row.clip_uri or row.source, row.take_id, detail, Cure.RENDER, row)
 
-    clip = _CLIP.fullmatch(row.clip_uri or "")
-    if clip is None:
+    if row.clip_uri is None or not pictures(row):
         return problem("missing", f"its row in {row.source} names no clip: {row.clip_uri}")
-    if clip[2] != row.take_id[:8] or row.poster_uri not in (None, f"{clip[1]}.webp"):
+    if not names_its_own(row):
         return problem("mislabelled", f"its row in {row.source} names another take's objects")
     try:
-        data = blobs.get(clip[0])
+        data = blobs.get(row.clip_uri)
     except StoreError as e:
         if e.kind != "missing":
             raise

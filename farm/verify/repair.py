@@ -46,7 +46,7 @@ def repair(blobs: Blobs, found: Findings, clock: Clock, *, delete_orphans: bool)
     remade = {one.key for one in found.problems if one.cure is Cure.REMAKE and _remake(blobs, one)}
     gathered = bool(found.pending) and not spoilt and _gather(blobs, clock)
     broken = any(one.cure is Cure.SELECTS for one in found.problems)
-    circled = not spoilt and (broken or (bool(rows or gathered) and blobs.exists(layout.SELECTS)))
+    circled = not spoilt and (broken or (bool(rows or gone or gathered) and blobs.exists(layout.SELECTS)))
     if circled:
         write_selects(blobs, selects(blobs))
     if delete_orphans:
@@ -80,7 +80,7 @@ def _take_out(blobs: Blobs, rows: Iterable[Row]) -> None:
         by_part.setdefault(row.source, set()).add(row.number)
     for key, numbers in sorted(by_part.items()):
         whole = pq.read_table(BytesIO(blobs.get(key)))
-        rest = whole.take([number for number in range(len(whole)) if number not in numbers])
+        rest = whole.filter(pa.array([number not in numbers for number in range(len(whole))], pa.bool_()))
         _replace_part(blobs, key, rest)
 
 

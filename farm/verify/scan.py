@@ -17,7 +17,7 @@ from farm.store.blobs import Blobs
 from farm.store.selects import selects_schema
 from farm.values import Status
 from farm.verify.findings import Cure, Findings, Row
-from farm.verify.look import look, pictures
+from farm.verify.look import look, names_its_own, pictures
 from farm.verify.rows import NO_PARQUET, get, in_threads, rows, table
 
 # What may lie in a run's folder, beside the objects of takes.
@@ -26,7 +26,7 @@ _OWN = re.compile(
     r"|takes/part-\d{8}-[0-9a-f]{8}\.parquet|outcomes/[0-9a-f]{32}\.json"
 )
 # Only what is named like the farm's own can be an orphan: what people put beside it is never deleted.
-_OBJECT = re.compile(rf"{layout.CLIPS}[^/]+/[^/]+/[^/]+/-?\d+-[0-9a-f]{{8}}(\.mp4|\.webp|\.strip\.webp)")
+_OBJECT = re.compile(rf"{layout.CLIPS}[^/]+/[^/]+/[^/]+/-?\d+-([0-9a-f]{{8}})(\.mp4|\.webp|\.strip\.webp)")
 
 Watch = Callable[[int, int], None]  # rows looked at, and clips that are there
 
@@ -43,6 +43,7 @@ def scan(blobs: Blobs, *, decode: int | None, watch: Watch = lambda done, of: No
     listed = _Listed(_objects(blobs, found))
     found.objects = len(listed)
     selects = _Selects(blobs, found)
+    lost: set[str] = set()  # takes whose rows do not name their own objects: who knows what is theirs
     share = 1.0 if decode is None else min(1.0, decode / max(1, listed.clips))
 
     def due() -> Iterator[tuple[Row, bool]]:
@@ -50,6 +51,8 @@ def scan(blobs: Blobs, *, decode: int | None, watch: Watch = lambda done, of: No
             _check_names(row, recorded, found)
             selects.meet(row)
             listed.name(row.clip_uri, *pictures(row))
+            if row.status != Status.FAILED and not names_its_own(row):
+                lost.add(row.take_id[:8])
             # A take's id is a digest: its first digits draw lots, and draw the same ones every time.
             sampled = int(row.take_id[:8], 16) < share * 2**32 and row.status != Status.FAILED
             found.sampled += sampled
@@ -65,7 +68,7 @@ def scan(blobs: Blobs, *, decode: int | None, watch: Watch = lambda done, of: No
     selects.close()
     if not found.blind and not listed.all_named:
         for key, _ in blobs.list(layout.CLIPS):
-            if listed.is_orphan(key):
+            if listed.is_orphan(key) and (take := _OBJECT.fullmatch(key)) and take[1] not in lost:
                 found.say("orphan", key, None, "no row and no outcome names it", Cure.DELETE)
     return found
 
