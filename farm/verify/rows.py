@@ -98,6 +98,7 @@ def _part_rows(key: str, data: bytes, found: Findings) -> Iterator[Row]:
         if _TAKE_ID.fullmatch(values["take_id"] or ""):
             yield Row(source=key, number=number, **{name: values.get(name) for name in _COLUMNS})
         else:
+            found.blind = True
             found.say(
                 "undecodable", key, None, f"row {number} has no take id: {values['take_id']}", Cure.NONE
             )

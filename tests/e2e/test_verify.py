@@ -175,6 +175,15 @@ def test_where_rows_cannot_be_read_nothing_is_called_an_orphan(run: Blobs, farm:
     assert run.exists(broken) and run.exists(rest) and len(clips(run)) == len(judged_in(table))
 
 
+def test_a_part_with_a_row_of_no_take_is_left_as_it_is(run: Blobs, farm: Farm) -> None:
+    missing, forgotten = damage.clip_missing(run), judged(run)[1]
+    damage.rewrite(run, lambda row: {"take_id": None} if row["take_id"] == forgotten["take_id"] else {})
+    key, table = part(run)
+    code, told = farm.verify("--repair", "--delete-orphans")
+    assert code == SHORT and words(told) >= {("missing", missing), ("undecodable", key)} and told["left"] >= 2
+    assert part(run)[1].equals(table) and run.exists(forgotten["clip_uri"])
+
+
 def judged_in(table: Any) -> list[str]:
     return [uri for uri in table.column("clip_uri").to_pylist() if uri]
 
