@@ -69,6 +69,38 @@ def replay(options: argparse.Namespace) -> int:
     return SHORT if found.verdict == "different" else DONE
 
 
+def verify(options: argparse.Namespace) -> int:
+    from contextlib import nullcontext
+
+    from farm.clock import SystemClock
+    from farm.report.console import Terminal
+    from farm.report.verify_table import show, watching
+    from farm.store.blobs import Blobs
+    from farm.store.lease import held
+    from farm.verify.repair import repair
+    from farm.verify.scan import scan
+
+    if options.delete_orphans and not options.repair:
+        raise InputError("--delete-orphans: is part of a repair; add --repair")
+    blobs, clock = Blobs.open(options.run), SystemClock()
+    owned = held(blobs, clock, lambda line: print(line, file=sys.stderr)) if options.repair else nullcontext()
+    with owned as lease, watching() as shown:
+
+        def watch(done: int, of: int) -> None:
+            shown(done, of)
+            if lease is not None:
+                lease.check()  # says, too, that a long look is no hanging driver
+
+        found = scan(blobs, decode=options.decode, watch=watch)
+        if lease is not None:
+            found = repair(blobs, found, clock, lease.check, delete_orphans=options.delete_orphans)
+    if options.json:
+        _print_json(found.as_json())
+    else:
+        show(Terminal(), found.as_json(), repaired=options.repair)
+    return SHORT if found.left else DONE
+
+
 def score(options: argparse.Namespace) -> int:
     from fractions import Fraction
 

@@ -1,8 +1,8 @@
 """The command line: thin. Each command imports what it needs when it is called, so that help is instant.
 
 Exit codes: 0 done; 1 done, but some shots have no usable take or some tasks failed (of a replay: it came out
-different); 2 bad input, or another driver runs this job: nothing was rendered; 3 the farm itself failed and the same
-command resumes; 130 interrupted, the same command resumes.
+different; of a verification: problems are left); 2 bad input, or another driver runs this job: nothing was rendered;
+3 the farm itself failed and the same command resumes; 130 interrupted, the same command resumes.
 """
 
 import argparse
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     status = _command(commands, "status", actions.status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
     _replay_command(commands)
+    _verify_command(commands)
 
     _score_arguments(commands)
     _models_arguments(commands)
@@ -144,6 +145,19 @@ def _replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     replay.add_argument("--clip", metavar="FILE", type=Path, help="keeps the new clip here")
 
 
+def _verify_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = _command(
+        commands, "verify", actions.verify, "holds a run's objects against its rows, and repairs it"
+    )
+    verify.add_argument("run", metavar="RUN", help="the output URL of a run")
+    verify.add_argument("--repair", action="store_true",
+                        help="puts back what it can; farm run renders again what is lost")  # fmt: skip
+    verify.add_argument("--delete-orphans", action="store_true",
+                        help="a repair also deletes objects of takes that no row names")  # fmt: skip
+    verify.add_argument("--decode", metavar="all|N|none", type=_how_many, default=1000,
+                        help="clips that are decoded, about; all are read (default: 1000)")  # fmt: skip
+
+
 def _job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", metavar="JOB", type=Path, help="a job file (YAML)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[],
@@ -156,6 +170,15 @@ def _positive(text: str) -> float:
 
 def _share(text: str) -> float:
     return _number(text, 0, 1)
+
+
+def _how_many(text: str) -> int | None:
+    """A count, None for all."""
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected all, none or a whole number")
+    return int(text)
 
 
 def _number(text: str, low: float, high: float) -> float:

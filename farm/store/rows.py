@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -156,6 +157,24 @@ def outcome_values(outcome: Outcome) -> dict[str, object]:
             raise ValueError(f"extra {name}={value!r}: the manifest has a column of that name")
         values[name] = value
     return values
+
+
+def outcome_of_row(row: Mapping[str, Any], where: str) -> Outcome:
+    """The outcome that a row holds: `outcome_values` of it make that row again.
+
+    Raises InputError, naming `where`, for a row that was not made of one.
+    """
+    known = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if value is not None
+    }
+    values = {name: known.pop(name) for name in _OWN_COLUMNS if name in known}
+    scores = {name.removeprefix(_SCORE): known.pop(name) for name in list(known) if name.startswith(_SCORE)}
+    try:
+        return _ADAPTER.validate_python(values | {"scores": scores, "extra": known})
+    except ValidationError as e:
+        raise InputError(f"{where}: take {row.get('take_id')}: its row was not written by farm") from e
 
 
 def storable(text: str) -> str:

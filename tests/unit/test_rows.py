@@ -26,7 +26,7 @@ from outcomes import (
 from farm.errors import InputError
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, encode_outcome, read_takes, takes_schema
-from farm.store.rows import Columns, outcome_values, storable
+from farm.store.rows import Columns, outcome_of_row, outcome_values, storable
 from farm.values import Blame, Outcome, Status
 
 
@@ -139,6 +139,17 @@ def test_an_outcome_survives_parquet(outcomes: list[Outcome]) -> None:
     manifest.flush()
     rows = [row for batch in read_takes(blobs) for row in batch.to_pylist()]
     assert rows == [as_stored(outcome) for outcome in outcomes]
+    again = [decode_outcome(encode_outcome(outcome_of_row(row, "part"))) for row in rows]
+    assert [as_stored(outcome) for outcome in again] == rows
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{"status": "lost"}, {"prompt": None}, {"seed": "seven"}, {"blame": "nobody"}]
+)
+def test_a_row_that_was_no_outcome_is_told_with_its_place(spoilt: dict[str, object]) -> None:
+    row = Columns(SCHEMA).row(outcome_values(kept(7)))
+    with pytest.raises(InputError, match=f"^takes/part: take {take_id(7)}: its row was not written by farm$"):
+        outcome_of_row(row | spoilt, "takes/part")
 
 
 def test_storable_joins_pairs_and_replaces_the_lonely() -> None:
