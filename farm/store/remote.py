@@ -1,11 +1,12 @@
 """Objects in a store behind fsspec: any of them, memory, and S3 with what fsspec leaves out.
 
 Invariant: every answer is the store's own, asked for now: no listing is cached, since other processes write too.
-All that a store may raise leaves here as OSError, its error code in the message.
+All that a store may raise leaves here as OSError, its error code in the message. Nothing is tried again here.
 """
 
 import contextlib
 import errno
+import functools
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,10 @@ from uuid import uuid4
 
 from fsspec import AbstractFileSystem
 
+from farm.store.patience import Patience
+from farm.store.trouble import NO_CREDENTIALS, Trouble, of_code
+
 _DELETE_AT_ONCE = 1000  # S3's own limit
-_CREATE_TRIES = 3
 _MAX_PUT_BYTES = 5 * 2**30
 # Browsers show the dailies from the bucket only when told what they get.
 _CONTENT_TYPES = {
@@ -56,9 +59,10 @@ class Remote:
         except FileNotFoundError:
             return False
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, patience: Patience) -> Iterator[tuple[str, int]]:
         self._fs.invalidate_cache()
-        found = self._fs.find(self._path(prefix.rpartition("/")[0]), detail=True)
+        top = self._path(prefix.rpartition("/")[0])
+        found = patience.bear(lambda: self._fs.find(top, detail=True))
         for path, info in found.items():
             key = path[len(self._root) + 1 :]
             if key.startswith(prefix):
@@ -81,7 +85,7 @@ class Remote:
                     "overwrites what must only be created, so two runs could not be kept apart; "
                     "allowed: a folder, or a store that honours conditional writes (If-None-Match)",
                 )
-            if [found for found, _ in self.list(key)] != [key] or self.get(key) != b"probe":
+            if [found for found, _ in self.list(key, Patience(0))] != [key] or self.get(key) != b"probe":
                 raise OSError(errno.EIO, "does not give back what was just written")
         finally:
             self.delete([key])
@@ -106,6 +110,9 @@ class S3(Remote):
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
         super().__init__(fs, root)
+        # s3fs tries five times what botocore tries five times; patience.py is the one that tries again.
+        fs.retries = 1
+        fs.config_kwargs = {**fs.config_kwargs, "retries": {"total_max_attempts": 1}}
         self._bucket, _, folder = self._root.partition("/")
         self._folder = f"{folder}/" if folder else ""
 
@@ -115,11 +122,13 @@ class S3(Remote):
 
     def create(self, key: str, data: bytes | Path) -> bool:
         with _as_os_errors():
-            return self._create(key, _bytes(data), tries=_CREATE_TRIES)
+            return self._create(key, _bytes(data))
 
     def get(self, key: str) -> bytes:
         with _as_os_errors():
-            return super().get(key)
+            # In one request: else s3fs asks for the size first, an answer that cannot name a missing bucket.
+            data: bytes = self._fs.cat_file(self._path(key), max_concurrency=1)
+            return data
 
     def exists(self, key: str) -> bool:
         # Not fs.info: that takes a prefix of other keys for a folder, with a second request.
@@ -128,14 +137,18 @@ class S3(Remote):
                 self._call("head_object", Key=self._folder + key)
             except FileNotFoundError:
                 return False
+            except OSError as e:
+                if _code(e) in {"400", "403"}:
+                    # The answer to HEAD has no body that could say why; that to a listing has.
+                    self._call("list_objects_v2", MaxKeys=1, Prefix=self._folder + key)
+                raise
             return True
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, patience: Patience) -> Iterator[tuple[str, int]]:
         # Not fs.find: that holds every key of the run before it gives the first.
         more: dict[str, str] = {}
         while True:
-            with _as_os_errors():
-                page = self._call("list_objects_v2", Prefix=self._folder + prefix, **more)
+            page = patience.bear(functools.partial(self._page, prefix, more))
             for entry in page.get("Contents", ()):
                 yield entry["Key"][len(self._folder) :], int(entry["Size"])
             if not page.get("IsTruncated"):
@@ -150,11 +163,14 @@ class S3(Remote):
             with _as_os_errors():
                 failed = self._call("delete_objects", Delete=batch).get("Errors", ())
             if failed:
-                code = failed[0].get("Code", "")
-                kind = errno.EACCES if code == "AccessDenied" else errno.EIO
-                raise OSError(kind, f"{code}: {len(failed)} objects remain, the first {failed[0].get('Key')}")
+                code, first = failed[0].get("Code", ""), failed[0].get("Key")
+                raise of_code(code, f"{code}: {len(failed)} objects remain, the first {first}")
 
-    def _create(self, key: str, data: bytes, *, tries: int) -> bool:
+    def _page(self, prefix: str, more: dict[str, str]) -> Any:
+        with _as_os_errors():
+            return self._call("list_objects_v2", Prefix=self._folder + prefix, **more)
+
+    def _create(self, key: str, data: bytes) -> bool:
         try:
             # In one request whatever its size: Ceph ignores the condition on an upload in parts.
             self._fs.pipe_file(
@@ -163,11 +179,8 @@ class S3(Remote):
         except FileExistsError:
             return False
         except OSError as e:
-            code = _code(e)
-            if code in {"PreconditionFailed", "412"}:  # s3fs knows only AWS's own form of this answer
+            if _code(e) in {"PreconditionFailed", "412"}:  # s3fs knows only AWS's own form of this answer
                 return False
-            if code == "ConditionalRequestConflict" and tries > 1:  # another writer, at the same instant
-                return self._create(key, data, tries=tries - 1)
             raise
         return True
 
@@ -190,36 +203,21 @@ def _as_os_errors() -> Iterator[None]:
     )
     try:
         yield
+    except Trouble:
+        raise
     except OSError as e:
         code = _code(e)
         if code:
-            raise OSError(_ERRNO_OF_CODE.get(code, e.errno or _errno_of(e)), code) from e
+            raise of_code(code) from e
         raise
     except no_credentials as e:
-        raise PermissionError(errno.EACCES, _line(e)) from e
+        raise Trouble("denied", _line(e), NO_CREDENTIALS) from e
+    except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as e:
+        raise Trouble("timeout", _line(e)) from e
     except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
-        raise ConnectionError(errno.EHOSTUNREACH, _line(e)) from e
+        raise Trouble("unreachable", _line(e)) from e
     except boto.BotoCoreError as e:
         raise OSError(errno.EINVAL, _line(e)) from e
-
-
-_ERRNO_OF_CODE = {
-    "QuotaExceeded": errno.EDQUOT,
-    "InsufficientStorage": errno.ENOSPC,
-    "XMinioStorageFull": errno.ENOSPC,
-    "InternalError": errno.EHOSTUNREACH,
-    "ServiceUnavailable": errno.EHOSTUNREACH,
-    "SlowDown": errno.EHOSTUNREACH,
-}
-
-
-def _errno_of(e: OSError) -> int:
-    # s3fs raises these three with a message only; the number chooses the class of what we raise.
-    if isinstance(e, FileNotFoundError):
-        return errno.ENOENT
-    if isinstance(e, PermissionError):
-        return errno.EACCES
-    return errno.ETIMEDOUT if isinstance(e, TimeoutError) else errno.EIO
 
 
 def _code(e: OSError) -> str:
