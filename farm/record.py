@@ -58,12 +58,11 @@ class RunRecord:
     def commit(self, outcome: Outcome) -> None:
         if outcome.take_id in self._manifest:
             return  # a still that is refused as it was in an earlier session, though it was whole in between
-        now_s = self._clock.monotonic_s()
-        if now_s >= self._quiet_until_s:
+        if self._clock.monotonic_s() >= self._quiet_until_s:
             try:
                 self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
             except StoreError as e:
-                self._bear(e, now_s)
+                self._bear(e)
         self._manifest.add(outcome)
 
     def saw(self, report: StillReport) -> None:
@@ -88,7 +87,7 @@ class RunRecord:
                 self._write_stills()
             self._manifest.flush_due()
         except StoreError as e:
-            self._bear(e, now_s)
+            self._bear(e)
         else:
             self._refusals = 0
 
@@ -96,7 +95,8 @@ class RunRecord:
         """Everything that is known is in the store when this returns. Raises StoreError when it stays away."""
         for pause_s in _PAUSES_S:
             try:
-                return self._flush()
+                self._flush()
+                return
             except StoreError as e:
                 if not e.passing:
                     raise
@@ -107,11 +107,11 @@ class RunRecord:
         self._manifest.flush()
         self._write_stills()
 
-    def _bear(self, e: StoreError, now_s: float) -> None:
+    def _bear(self, e: StoreError) -> None:
         """Leaves the store alone for a while. Raises what does not pass by itself."""
         if not e.passing:
             raise e
-        self._quiet_until_s = now_s + _PAUSES_S[min(self._refusals, len(_PAUSES_S) - 1)]
+        self._quiet_until_s = self._clock.monotonic_s() + _PAUSES_S[min(self._refusals, len(_PAUSES_S) - 1)]
         self._refusals += 1
 
     def _write_stills(self) -> None:

@@ -58,9 +58,13 @@ class FaultyProxy:
         """A connection is reset when so many bytes of a request have gone through."""
         self._become(_Rule("cut", after_bytes, method=method.encode(), times=times))
 
+    def cut_answer(self, after_bytes: int, *, method: str = "", times: int | None = None) -> None:
+        """A request arrives and is done; of its answer so many bytes go through, then the connection is reset."""
+        self._become(_Rule("cut_answer", after_bytes, method=method.encode(), times=times))
+
     def swallow(self, *, method: str = "", times: int | None = None) -> None:
-        """A request arrives and is done; its answer is lost and the connection reset."""
-        self._become(_Rule("swallow", method=method.encode(), times=times))
+        """A request arrives and is done; its answer is lost."""
+        self.cut_answer(0, method=method, times=times)
 
     def answer_503(self, code: str = "SlowDown", *, method: str = "", times: int | None = None) -> None:
         """The proxy answers 503 with S3's `code`; nothing reaches the server."""
@@ -159,10 +163,13 @@ class FaultyProxy:
                 sent += len(data)
             if rule.do == "cut":
                 return False
+            answered = 0
             while data := server.recv(_CHUNK):
-                if rule.do == "swallow":
+                if rule.do == "cut_answer" and answered + len(data) > rule.after_bytes:
+                    client.sendall(data[: rule.after_bytes - answered])
                     return False
                 client.sendall(data)
+                answered += len(data)
         client.shutdown(socket.SHUT_RDWR)  # the server said when it was done by closing
         return True
 

@@ -20,6 +20,10 @@ from farm.store.trouble import NO_CREDENTIALS, Trouble, of_code
 
 _DELETE_AT_ONCE = 1000  # S3's own limit
 _MAX_PUT_BYTES = 5 * 2**30
+# No request takes longer. The limits of s3fs on connecting and reading (5 s and 15 s) do not hold while an upload
+# waits for leave to begin: a server that says nothing then would be waited for without end.
+_ANSWER_S = 20.0
+_SLOWEST_BYTES_S = 100_000
 # Browsers show the dailies from the bucket only when told what they get.
 _CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -118,7 +122,8 @@ class S3(Remote):
 
     def put(self, key: str, data: bytes | Path) -> None:
         with _as_os_errors():
-            self._fs.pipe_file(self._path(key), _bytes(data), **_headers(key))
+            whole = _bytes(data)
+            self._fs.pipe_file(self._path(key), whole, timeout=_limit_s(whole), **_headers(key))
 
     def create(self, key: str, data: bytes | Path) -> bool:
         with _as_os_errors():
@@ -174,7 +179,12 @@ class S3(Remote):
         try:
             # In one request whatever its size: Ceph ignores the condition on an upload in parts.
             self._fs.pipe_file(
-                self._path(key), data, mode="create", chunksize=_MAX_PUT_BYTES, **_headers(key)
+                self._path(key),
+                data,
+                mode="create",
+                chunksize=_MAX_PUT_BYTES,
+                timeout=_limit_s(data),
+                **_headers(key),
             )
         except FileExistsError:
             return False
@@ -185,7 +195,7 @@ class S3(Remote):
         return True
 
     def _call(self, method: str, **arguments: object) -> Any:
-        return self._fs.call_s3(method, Bucket=self._bucket, **arguments)
+        return self._fs.call_s3(method, Bucket=self._bucket, timeout=_ANSWER_S, **arguments)
 
 
 @contextlib.contextmanager
@@ -193,6 +203,7 @@ def _as_os_errors() -> Iterator[None]:
     """S3's own errors as the OSErrors they amount to, each with the code that S3 gave."""
     from aiohttp import ClientError as HttpError
     from botocore import exceptions as boto  # type: ignore[import-untyped]
+    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
     no_credentials = (
         boto.NoCredentialsError,
@@ -216,6 +227,8 @@ def _as_os_errors() -> Iterator[None]:
         raise Trouble("timeout", _line(e)) from e
     except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
         raise Trouble("unreachable", _line(e)) from e
+    except ResponseParserError as e:  # a gateway's own page instead of S3's answer
+        raise Trouble("unavailable", _line(e)) from e
     except boto.BotoCoreError as e:
         raise OSError(errno.EINVAL, _line(e)) from e
 
@@ -233,6 +246,10 @@ def _headers(key: str) -> dict[str, str]:
 
 def _bytes(data: bytes | Path) -> bytes:
     return data.read_bytes() if isinstance(data, Path) else data
+
+
+def _limit_s(data: bytes) -> float:
+    return _ANSWER_S + len(data) / _SLOWEST_BYTES_S
 
 
 def _line(e: Exception) -> str:
