@@ -120,7 +120,7 @@ class FaultyProxy:
                     return
                 if rule.do == "answer":
                     _drain(client, head)
-                    body = _SLOW_DOWN % rule.code
+                    body = b"" if head.startswith(b"HEAD") else _SLOW_DOWN % rule.code
                     client.sendall(
                         b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
                         b"Content-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -1,8 +1,9 @@
 """Objects under one URL: a local folder, S3, memory, or whatever else fsspec reaches.
 
 Invariant: an object is whole or not there. Nothing is appended to and nothing is locked: `put` replaces the whole,
-`create` has exactly one winner, and what is listed is what the store holds now, whoever wrote it. Every request is
-tried again while its trouble may pass (patience.py); what is raised then is a StoreError that says what to do.
+`create` has exactly one winner among those who write different bytes, and what is listed is what the store holds now,
+whoever wrote it. Every request is tried again while its trouble may pass (patience.py); what is raised then is a
+StoreError that says what to do.
 """
 
 import contextlib
@@ -91,21 +92,22 @@ class Blobs:
         self._asked("write", key, lambda: self._place.put(key, data))
 
     def create(self, key: str, data: bytes | Path) -> bool:
-        """Writes an object unless the key is taken; True if this call made it.
+        """Writes an object unless the key is taken; True if the object is there and holds what was sent.
 
-        Where the answer to a try was lost, the object is read: it is ours if it holds what we sent. Two writers that
-        must be told apart write different bytes.
+        An answer may be lost and the request sent again, by us or by the HTTP client below us: what stands there is
+        read before it is called somebody else's. Two writers that must be told apart write different bytes.
         """
         _checked(key)
-        unsure = False
 
         def make() -> bool:
-            nonlocal unsure
+            if self._place.create(key, data):
+                return True
             try:
-                return self._place.create(key, data) or (unsure and self._place.get(key) == _bytes(data))
-            except OSError:
-                unsure = True
-                raise
+                return self._place.get(key) == _bytes(data)
+            except OSError as e:
+                if kind_of(e) != "missing":
+                    raise
+                return False  # taken a moment ago
 
         return self._asked("create", key, make)
 

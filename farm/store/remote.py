@@ -80,9 +80,10 @@ class Remote:
     def probe(self) -> None:
         """Does all that a run will do, with one small object that is removed again."""
         key = f"probe-{uuid4().hex}"
-        if not self.create(key, b"probe"):
-            raise OSError(errno.EIO, "says that an object exists which does not")
         try:
+            if not self.create(key, b"probe"):
+                # Ours, its answer lost, and sent again by a library, is the one other way to come here.
+                raise Trouble("unavailable", "says that an object exists which does not")
             if self.create(key, b"again"):
                 raise OSError(
                     errno.ENOTSUP,
@@ -216,17 +217,20 @@ def _as_os_errors() -> Iterator[None]:
         yield
     except Trouble:
         raise
+    # Before OSError, which some of botocore's errors are too.
+    except no_credentials as e:
+        raise Trouble("denied", _line(e), NO_CREDENTIALS) from e
+    except boto.SSLError as e:
+        raise Trouble("other", _line(e), "check the certificate of AWS_ENDPOINT_URL") from e
+    except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as e:
+        raise Trouble("timeout", _line(e)) from e
+    except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
+        raise Trouble("unreachable", _line(e)) from e
     except OSError as e:
         code = _code(e)
         if code:
             raise of_code(code) from e
         raise
-    except no_credentials as e:
-        raise Trouble("denied", _line(e), NO_CREDENTIALS) from e
-    except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as e:
-        raise Trouble("timeout", _line(e)) from e
-    except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
-        raise Trouble("unreachable", _line(e)) from e
     except ResponseParserError as e:  # a gateway's own page instead of S3's answer
         raise Trouble("unavailable", _line(e)) from e
     except boto.BotoCoreError as e:

@@ -69,20 +69,21 @@ class Spool:
             # Whoever writes holds the lock, so what is half-written now was left by the dead.
             for left in self.folder.glob(_HALF):
                 left.unlink(missing_ok=True)
-            sizes = [path.stat().st_size for path in self.folder.glob(f"*/*{_SUFFIX}")]
+            sizes = [size for path in self.folder.glob(f"*/*{_SUFFIX}") if (size := _bytes_of(path))]
             if sum(sizes) + len(packed) > self._most_bytes or len(sizes) >= self._most_takes:
                 raise OSError(
                     f"the spool is full: {self.folder} holds {len(sizes)} takes, {sum(sizes)} bytes; "
                     f"allowed: {self._most_takes} takes, {self._most_bytes} bytes"
                 )
             Disk(self.folder).put(f"{self._run}/{take_id}{_SUFFIX}", packed)
+        self._declined.discard(self._path(take_id))
 
     def deliver(self, take_id: str, blobs: Blobs) -> bytes | None:
         """Stores a take that this node was given again, and returns its outcome's bytes; None where none is kept.
 
         Raises StoreError; the entry stays then.
         """
-        path = self.folder / self._run / f"{take_id}{_SUFFIX}"
+        path = self._path(take_id)
         objects = _unpacked(path) if _is_own(self.folder) else None
         if objects is None:
             return None
@@ -104,6 +105,9 @@ class Spool:
                 elif mine:
                     self._declined.add(path)
 
+    def _path(self, take_id: str) -> Path:
+        return self.folder / self._run / f"{take_id}{_SUFFIX}"
+
     def _paths(self) -> list[Path]:
         if not _is_own(self.folder):
             return []
@@ -119,11 +123,19 @@ def _offered(path: Path, blobs: Blobs) -> bool:
         if blobs.exists(objects[-1][0]):
             return True
         # Another node may have rendered the take since and its row may name what stands there.
-        return all(blobs.create(key, data) or blobs.get(key) == data for key, data in objects)
+        return all(blobs.create(key, data) for key, data in objects)
     except StoreError as e:
         if e.kind in {"missing", "other"}:
             return False  # this entry's trouble, not the store's
         raise
+
+
+def _bytes_of(path: Path) -> int:
+    """0 for an entry that has been delivered since it was listed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _packed(objects: Objects) -> bytes:

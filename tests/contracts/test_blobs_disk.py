@@ -193,8 +193,7 @@ def test_a_folder_behaves_like_a_dictionary(steps: list[tuple[str, str, bytes]])
             elif do == "create":
                 if Path(folder, key).is_dir():
                     continue
-                assert blobs.create(key, data) is (key not in model)
-                model.setdefault(key, data)
+                assert blobs.create(key, data) is (model.setdefault(key, data) == data)
             elif not Path(folder, key).is_dir():
                 blobs.delete([key])
                 model.pop(key, None)

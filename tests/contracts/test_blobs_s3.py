@@ -64,9 +64,10 @@ def test_large_objects_are_whole_and_created_once(
     file = tmp_path / "large"
     file.write_bytes(os.urandom(2**20) * 101)
     blobs.put("put", file)
-    assert blobs.create("put", file) is False
+    other = bytes(101 * 2**20)
+    assert blobs.create("put", other) is False
     assert blobs.create("created", file) is True
-    assert blobs.create("created", file) is False
+    assert blobs.create("created", other) is False
     assert dict(blobs.list()) == {"put": 101 * 2**20, "created": 101 * 2**20}
 
 

@@ -2,10 +2,11 @@
 
 import errno
 import pickle
+import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from outcomes import Clock
 
@@ -30,18 +31,30 @@ def away() -> OSError:
     return Trouble("unreachable", "no route")
 
 
-@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=200, max_size=200), st.floats(0, 120))
-def test_nobody_sleeps_past_the_limit_and_pauses_are_bounded(draws: list[float], limit_s: float) -> None:
-    clock, drawn = Clock(), iter(draws)
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.floats(0, 120))
+def test_nobody_sleeps_past_the_limit_and_pauses_are_bounded(seed: int, limit_s: float) -> None:
+    drawn: list[float] = []
     slept: list[float] = []
-    clock.sleep = lambda seconds: (slept.append(seconds), setattr(clock, "at_s", clock.at_s + seconds))[0]  # type: ignore[method-assign]
-    # A chance of nothing for ever would try for ever; after the draws it is one half.
-    patience = Patience(limit_s, clock, lambda: next(drawn, 0.5))
+    source = random.Random(seed)
+
+    class Noted(Clock):
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            super().sleep(seconds)
+
+    def chance() -> float:
+        drawn.append(source.random())
+        return drawn[-1]
+
+    clock = Noted()
     with pytest.raises(OSError, match="no route"):
-        patience.bear(failing(*(away() for _ in range(5000))))
+        Patience(limit_s, clock, chance).bear(failing(*(away() for _ in range(5000))))
     assert clock.at_s <= limit_s
-    for tries, pause_s in enumerate(slept[:200], 1):
-        assert pause_s == draws[tries - 1] * min(10.0, 0.2 * 2**tries)
+    bounds = [min(10.0, 0.2 * 2**tries) for tries in range(1, len(drawn) + 1)]
+    pauses = [draw * bound for draw, bound in zip(drawn, bounds, strict=True)]
+    assert slept == pauses[:-1], "the last was too long for what was left"
+    assert clock.at_s + pauses[-1] > limit_s
 
 
 def test_the_first_try_needs_no_patience() -> None:
