@@ -47,7 +47,7 @@ class Patience:
                 tries += 1
                 if kind_of(e) not in PASSING:
                     raise
-                pause_s = self.chance() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**tries)
+                pause_s = self.chance() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(tries, 16))
                 waited_s = self.clock.monotonic_s() - began_s
                 if waited_s + pause_s > self.limit_s:
                     if tries > 1:

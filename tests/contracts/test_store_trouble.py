@@ -177,6 +177,14 @@ def test_a_body_that_is_cut_on_its_way_here_is_read_again(
     assert len(clock.slept) == 2
 
 
+def test_nobody_below_tries_again_on_its_own(proxy: FaultyProxy, bucket: str) -> None:
+    """s3fs and botocore would: twenty-five requests where a store has asked for fewer."""
+    proxy.answer_503()
+    with pytest.raises(StoreError, match="SlowDown") as caught:
+        Blobs.open(bucket, Patience(0)).get("old")
+    assert (caught.value.kind, proxy.struck) == ("throttled", 1)
+
+
 def test_patience_ends_and_says_how_long_it_lasted(proxy: FaultyProxy, bucket: str) -> None:
     clock = VirtualClock()
     blobs = Blobs.open(bucket, Patience(60, clock))
