@@ -15,6 +15,9 @@ Each message is one line: what is wrong, where, and what is allowed.
 
 from farm.values import Blame
 
+PASSING = frozenset({"unreachable", "throttled", "timeout", "unavailable"})
+"""Kinds of StoreError that pass by themselves: worth another try, and worth waiting for."""
+
 
 class FarmError(Exception):
     """The root of all errors that this package raises on purpose."""
@@ -49,11 +52,20 @@ class Cancelled(FarmError):
 
 
 class StoreError(FarmError):
-    """The store refused, lost or never answered a request."""
+    """The store refused, lost or never answered a request.
+
+    `kind` is one of PASSING, or what nobody waits for: `denied`, `expired`, `missing_bucket`, `disk_full`, `read_only`,
+    `missing` (an object), `other`.
+    """
 
     def __init__(self, message: str, *, kind: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+    @property
+    def passing(self) -> bool:
+        """Whether it may be over by itself a while later."""
+        return self.kind in PASSING
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_store, (type(self), str(self), self.kind)

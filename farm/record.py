@@ -1,8 +1,8 @@
 """What a run leaves behind while it goes on: outcomes, what the gate saw, and in the end selects and summary.
 
 Invariants
-- An outcome that no worker committed is committed here before it counts; the rest can be made again from what is in
-  the store.
+- An outcome that no worker committed is committed here before it counts, or, while the store is away, stands in the
+  next part; the rest can be made again from what is in the store.
 - Whoever writes here has asked just before whether the run is still its own (`check`, see store/lease.py).
 """
 
@@ -27,7 +27,11 @@ from farm.store.stills import read_stills, write_stills_part
 from farm.values import Outcome, Select, Status, StillReport
 
 _STILLS_A_PART = 1000
-_PAUSES_S = (1.0, 5.0, 20.0)  # between tries on a store that refuses
+_PAUSES_S = (
+    1.0,
+    5.0,
+    20.0,
+)  # before the store is asked again; a try itself is patient, and the loop stands still
 
 # What circling a take needs to know of it.
 _SELECT_COLUMNS = ("still_id", "motion_id", "model", "seed", "take_id", "status", "score", "accepted", "attempt",
@@ -64,8 +68,12 @@ class RunRecord:
     def commit(self, outcome: Outcome) -> None:
         if outcome.take_id in self._manifest:
             return  # a still that is refused as it was in an earlier session, though it was whole in between
-        self._check()
-        self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
+        if self._clock.monotonic_s() >= self._quiet_until_s:
+            try:
+                self._check()
+                self._blobs.put(layout.outcome_key(outcome.take_id), encode_outcome(outcome))
+            except StoreError as e:
+                self._bear(e)
         self._manifest.add(outcome)
 
     def saw(self, report: StillReport) -> None:
@@ -78,7 +86,10 @@ class RunRecord:
         self._reports.append(report)
 
     def flush_due(self) -> None:
-        """Writes what has waited long enough. Raises StoreError when the store has refused several times in a row."""
+        """Writes what has waited long enough, if the store is there: an outage is borne as long as the run is.
+
+        Raises StoreError for what does not pass by itself.
+        """
         now_s = self._clock.monotonic_s()
         if now_s < self._quiet_until_s:
             return
@@ -88,18 +99,33 @@ class RunRecord:
             if len(self._reports) >= _STILLS_A_PART or waited_s >= FLUSH_EVERY_S:
                 self._write_stills()
             self._manifest.flush_due()
-        except StoreError:
-            if self._refusals >= len(_PAUSES_S):
-                raise
-            self._quiet_until_s = now_s + _PAUSES_S[self._refusals]
-            self._refusals += 1
+        except StoreError as e:
+            self._bear(e)
         else:
             self._refusals = 0
 
     def flush(self) -> None:
-        """Everything that is known is in the store when this returns."""
+        """Everything that is known is in the store when this returns. Raises StoreError when it stays away."""
+        for pause_s in _PAUSES_S:
+            try:
+                self._flush()
+                return
+            except StoreError as e:
+                if not e.passing:
+                    raise
+            self._clock.sleep(pause_s)
+        self._flush()
+
+    def _flush(self) -> None:
         self._manifest.flush()
         self._write_stills()
+
+    def _bear(self, e: StoreError) -> None:
+        """Leaves the store alone for a while. Raises what does not pass by itself."""
+        if not e.passing:
+            raise e
+        self._quiet_until_s = self._clock.monotonic_s() + _PAUSES_S[min(self._refusals, len(_PAUSES_S) - 1)]
+        self._refusals += 1
 
     def _write_stills(self) -> None:
         while self._reports:

@@ -4,20 +4,21 @@ Invariants
 - `take` may be called from two threads: one renders at a time, the other finishes what it rendered before. More
   than two takes are never in memory.
 - The outcome is committed last: clip, poster and filmstrip are in the store before a row can name them.
+- What was rendered is not lost to a store that is away: it is spooled on the node, and stored before anything else is
+  rendered there.
 - A take that cannot be made is an Outcome; what is raised is a fault of the worker or of the store.
 - Frames never leave the process.
 """
 
 import platform
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from farm import __version__
 from farm.bench import FINISHING, LOADING, RENDERING, WAITING, Bench, Hello, Pulse, Taken
-from farm.catalog.stills import decode, fetch
+from farm.catalog.kept import Pictures
 from farm.clock import Clock
-from farm.errors import Cancelled, StillError, TakeError
+from farm.errors import Cancelled, StoreError, TakeError
 from farm.ids import canonical, sha256_hex
 from farm.outcomes import blank_outcome, failed_outcome
 from farm.prices import cost_usd, price_per_hour
@@ -29,11 +30,15 @@ from farm.staging import Footage, clip_of, retimed, shoot
 from farm.store import layout
 from farm.store.blobs import Blobs
 from farm.store.manifest import decode_outcome, encode_outcome
+from farm.store.patience import Patience
+from farm.store.spool import Objects, Spool
 from farm.trim.encode import filmstrip, poster
 from farm.trim.span import best_span
 from farm.values import Outcome, Pixels, Status, Task
 
-_STILLS_KEPT = 4  # decoded pictures in memory: neighbouring tasks share theirs
+_PATIENCE_S = (
+    30.0  # with the store, a request; with S3's own limit on a try (20 s) the watchdog's shortest is not met
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,12 @@ class Worker:
         self._scorer: Scorer  # from load()
         self._clock = clock
         self._node = node or platform.node()
-        self._blobs = Blobs.open(bench.output)
+        self._blobs = Blobs.open(bench.output, Patience(_PATIENCE_S, clock))
+        # All that decides what an outcome says of a take, beside what the take's own id tells.
+        settings = (self._blobs.address, bench.trim_s, bench.scoring, __version__)
+        self._spool = Spool(canonical(settings))
         self._residents = Residents(prompts=bench.prompts)
-        self._stills: OrderedDict[str, Pixels] = OrderedDict()
-        self._stills_lock = threading.Lock()
+        self._pictures = Pictures(characters=bench.scoring.faces)
         self._render_lock = threading.Lock()
         self._doing: dict[str, Pulse] = {}  # by take_id; each take's thread writes its own
         self._cancelled: set[str] = set()
@@ -81,7 +88,12 @@ class Worker:
         return Hello(self._node, accelerator, load_s, price, self._residents.names)
 
     def take(self, task: Task, attempt: int) -> Taken:
-        """The committed outcome of one task. Raises StoreError, Cancelled, and whatever breaks a renderer."""
+        """The committed outcome of one task. Raises StoreError, Cancelled, and whatever breaks a renderer.
+
+        A take that is finished when the store fails is spooled on this node, if there is room; the error says which.
+        Whichever worker of the node is given the task again stores it and renders nothing. While anything is spooled
+        that the store does not take, no worker of the node renders: the StoreError comes first.
+        """
         self._cancelled.discard(task.take_id)  # of an earlier attempt that had ended by then
         self._doing[task.take_id] = Pulse(task.take_id, attempt, WAITING)
         try:
@@ -106,62 +118,27 @@ class Worker:
 
     def _take(self, task: Task, attempt: int) -> Taken:
         load_s = 0.0
-        if attempt > 1 and (done := self._committed(task)):
+        if done := self._spooled(task) or (self._committed(task) if attempt > 1 else None):
             return Taken(done, self._residents.names, load_s)
+        self._spool.offer(self._blobs, lambda done: self._at(task, FINISHING, done))
         rendered: _Rendered | Outcome | None = None
+        objects: Objects = ()
         try:
-            still = self._still(task)
-            character = self._character(task)
+            still = self._pictures.still(task)
+            character = self._pictures.character(task)
             with self._render_lock:
                 resident, load_s = self._resident(task)
                 rendered = self._render(task, attempt, resident, still, load_s)
-            outcome = (
-                self._finish(task, attempt, rendered, character)
-                if isinstance(rendered, _Rendered)
-                else rendered
-            )
+            if isinstance(rendered, _Rendered):
+                outcome, objects = self._finish(task, attempt, rendered, character)
+            else:
+                outcome = rendered
         except TakeError as e:
             outcome = self._failed(task, attempt, e)
             if isinstance(rendered, _Rendered):
                 outcome = replace(outcome, accelerator=rendered.accelerator, fingerprint=rendered.fingerprint)
-        outcome = replace(outcome, worker=self._name, node=self._node)
-        self._blobs.put(layout.outcome_key(task.take_id), encode_outcome(outcome))
+        outcome = self._stored(task, replace(outcome, worker=self._name, node=self._node), objects)
         return Taken(outcome, self._residents.names, load_s)
-
-    def _still(self, task: Task) -> Pixels:
-        def fetched() -> Pixels:
-            data = fetch(task.still.uri)
-            if sha256_hex(data) != task.still_sha256:
-                raise StillError(
-                    f"{task.still.where}: changed since the gate saw it; give it a new id",
-                    kind="still_changed",
-                )
-            return decode(data)
-
-        return self._kept(task.still_sha256, fetched)
-
-    def _character(self, task: Task) -> Pixels | None:
-        """The picture of the character, where the catalog names one and somebody looks at it."""
-        uri = task.still.character_uri
-        if uri is None or not self._bench.scoring.faces:
-            return None
-        try:
-            return self._kept(uri, lambda: decode(fetch(uri)))
-        except StillError as e:
-            raise StillError(f"{task.still.where}: character: {e}", kind=e.kind) from e
-
-    def _kept(self, key: str, fetched: Callable[[], Pixels]) -> Pixels:
-        """A picture, from memory if it was needed a moment ago."""
-        with self._stills_lock:
-            if key in self._stills:
-                self._stills.move_to_end(key)
-                return self._stills[key]
-        pixels = fetched()
-        with self._stills_lock:
-            self._stills[key] = pixels
-            while len(self._stills) > _STILLS_KEPT:
-                self._stills.popitem(last=False)
-        return pixels
 
     def _resident(self, task: Task) -> tuple[Backend, float]:
         """The task's model, and the seconds that loading it took, 0 where it is held."""
@@ -198,7 +175,10 @@ class Worker:
         at = self._clock.now().isoformat()
         return failed_outcome(task, attempt, reason=str(error), blame=error.blame, kind=error.kind, at=at)
 
-    def _finish(self, task: Task, attempt: int, rendered: _Rendered, character: Pixels | None) -> Outcome:
+    def _finish(
+        self, task: Task, attempt: int, rendered: _Rendered, character: Pixels | None
+    ) -> tuple[Outcome, Objects]:
+        """The outcome, and what is to be stored before it."""
         self._at(task, FINISHING)
         began_s = self._clock.monotonic_s()
         footage, model = retimed(rendered.footage, task.model), task.model
@@ -208,10 +188,12 @@ class Worker:
         review = self._scorer.judge(measures, span, fps, self._bench.scoring.accept)
         data = clip_of(footage, task, span)
         chosen = span.of(frames)
-        self._blobs.put(layout.clip_key(task), data)
-        self._blobs.put(layout.poster_key(task), poster(chosen))
-        self._blobs.put(layout.filmstrip_key(task), filmstrip(chosen))
-        return replace(
+        objects = (
+            (layout.clip_key(task), data),
+            (layout.poster_key(task), poster(chosen)),
+            (layout.filmstrip_key(task), filmstrip(chosen)),
+        )
+        outcome = replace(
             blank_outcome(task, attempt, Status.KEPT if review.accepted else Status.REJECTED),
             reason="; ".join(review.reasons) or None,
             score=review.score,
@@ -238,6 +220,29 @@ class Worker:
             accelerator=rendered.accelerator,
             fingerprint=canonical(dict(footage.fingerprint)),  # with what finishing added
         )
+        return outcome, objects
+
+    def _stored(self, task: Task, outcome: Outcome, objects: Objects) -> Outcome:
+        """The outcome as it was committed."""
+        began_s, key = self._clock.monotonic_s(), layout.outcome_key(task.take_id)
+        try:
+            for number, (name, data) in enumerate(objects, 1):
+                self._say(
+                    task, FINISHING, number, len(objects)
+                )  # each a sign of life: the store may be waited for
+                self._blobs.put(name, data)
+            if outcome.finish_s is not None:
+                stored_s = self._clock.monotonic_s() - began_s
+                at = self._clock.now().isoformat()
+                outcome = replace(outcome, finish_s=outcome.finish_s + stored_s, finished_at=at)
+            self._blobs.put(key, encode_outcome(outcome))
+        except StoreError as e:
+            try:
+                self._spool.keep(task.take_id, (*objects, (key, encode_outcome(outcome))))
+            except OSError as full:
+                raise StoreError(f"{e}; the take is lost: {full.strerror or full}", kind=e.kind) from e
+            raise StoreError(f"{e}; the take is kept in {self._spool.folder}", kind=e.kind) from e
+        return outcome
 
     # --- what they share ------------------------------------------------------------------------------
 
@@ -245,10 +250,18 @@ class Worker:
         """Says where a take is. Raises Cancelled where somebody wants it to end."""
         if task.take_id in self._cancelled:
             raise Cancelled(f"take {task.take_id[:8]} was cancelled while {stage}, after {done} steps")
+        self._say(task, stage, done, total, shape)
+
+    def _say(self, task: Task, stage: str, done: int = 0, total: int = 0, shape: str = "") -> None:
         before = self._doing[task.take_id]
         self._doing[task.take_id] = Pulse(
             task.take_id, before.attempt, stage, done, total, shape or before.shape
         )
+
+    def _spooled(self, task: Task) -> Outcome | None:
+        """A worker of this node may have made the take while the store was away."""
+        data = self._spool.deliver(task.take_id, self._blobs)
+        return decode_outcome(data) if data else None
 
     def _committed(self, task: Task) -> Outcome | None:
         """An earlier attempt may have committed its outcome and died before it could say so."""

@@ -23,6 +23,7 @@ def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
+        patch.setenv("FARM_SPOOL", str(home / "spool"))
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         patch.setenv("AWS_CONFIG_FILE", str(home / "no-aws-config"))

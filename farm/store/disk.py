@@ -7,12 +7,15 @@ synced under a name that no reader's glob matches, then renamed or linked, and t
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
+
+from farm.store.patience import Patience
 
 # What os.link answers on file systems without hard links (exFAT, SMB, buckets mounted through FUSE).
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -64,16 +67,20 @@ class Disk:
     def exists(self, key: str) -> bool:
         return (self._root / key).is_file()
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        top = self._root / prefix.rpartition("/")[0]
-        for folder, _, names in os.walk(top, onerror=_unless_gone):
-            for name in names:
-                path = Path(folder, name)
-                key = path.relative_to(self._root).as_posix()
-                if key.startswith(prefix) and not name.startswith("."):
+    def list(self, prefix: str, patience: Patience) -> Iterator[tuple[str, int]]:
+        folders = [self._root / prefix.rpartition("/")[0]]
+        while folders:
+            folder = folders.pop()
+            entries = patience.bear(functools.partial(_entries, folder))
+            for entry in entries:
+                if entry.is_dir():
+                    folders.extend(() if entry.is_symlink() else (Path(entry.path),))
+                    continue
+                key = Path(entry.path).relative_to(self._root).as_posix()
+                if key.startswith(prefix) and not entry.name.startswith("."):
                     # Another process may delete between the listing and the look.
                     with contextlib.suppress(FileNotFoundError):
-                        yield key, path.stat().st_size
+                        yield key, Path(entry.path).stat().st_size
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -140,6 +147,9 @@ def _claim(path: Path, target: Path) -> bool:
         _write(target, path)
     except FileExistsError:
         return False
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -167,6 +177,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _unless_gone(e: OSError) -> None:
-    if not isinstance(e, FileNotFoundError | NotADirectoryError):
-        raise e
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What stands in a folder; nothing where there is none."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+        return list(found)
+    return []

@@ -1,33 +1,32 @@
 """Objects in a store behind fsspec: any of them, memory, and S3 with what fsspec leaves out.
 
 Invariant: every answer is the store's own, asked for now: no listing is cached, since other processes write too.
-All that a store may raise leaves here as OSError, its error code in the message.
+All that a store may raise leaves here as OSError, its error code in the message. Nothing is tried again here.
 """
 
 import contextlib
 import errno
+import functools
 import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from fsspec import AbstractFileSystem
 
+from farm.store.content_types import headers
 from farm.store.disk import version_of
+from farm.store.patience import Patience
+from farm.store.trouble import NO_CREDENTIALS, Trouble, of_code
 
 _DELETE_AT_ONCE = 1000  # S3's own limit
-_CREATE_TRIES = 3
 _CONDITION_FAILED = frozenset({"PreconditionFailed", "412"})
 _MAX_PUT_BYTES = 5 * 2**30
-# Browsers show the dailies from the bucket only when told what they get.
-_CONTENT_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".json": "application/json",
-    ".mp4": "video/mp4",
-    ".parquet": "application/vnd.apache.parquet",
-    ".webp": "image/webp",
-}
+# No request takes longer. The limits of s3fs on connecting and reading (5 s and 15 s) do not hold while an upload
+# waits for leave to begin: a server that says nothing then would be waited for without end.
+_ANSWER_S = 20.0
+_SLOWEST_BYTES_S = 100_000
 
 
 class Remote:
@@ -67,9 +66,10 @@ class Remote:
         except FileNotFoundError:
             return False
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, patience: Patience) -> Iterator[tuple[str, int]]:
         self._fs.invalidate_cache()
-        found = self._fs.find(self._path(prefix.rpartition("/")[0]), detail=True)
+        top = self._path(prefix.rpartition("/")[0])
+        found = patience.bear(lambda: self._fs.find(top, detail=True))
         for path, info in found.items():
             key = path[len(self._root) + 1 :]
             if key.startswith(prefix):
@@ -83,16 +83,17 @@ class Remote:
     def probe(self) -> None:
         """Does all that a run will do, with one small object that is removed again."""
         key = f"probe-{uuid4().hex}"
-        if not self.create(key, b"probe"):
-            raise OSError(errno.EIO, "says that an object exists which does not")
         try:
+            if not self.create(key, b"probe"):
+                # Ours, its answer lost, and sent again by a library, is the one other way to come here.
+                raise Trouble("unavailable", "says that an object exists which does not")
             if self.create(key, b"again"):
                 raise OSError(
                     errno.ENOTSUP,
                     "overwrites what must only be created, so two runs could not be kept apart; "
                     "allowed: a folder, or a store that honours conditional writes (If-None-Match)",
                 )
-            if [found for found, _ in self.list(key)] != [key] or self.get(key) != b"probe":
+            if [found for found, _ in self.list(key, Patience(0))] != [key] or self.get(key) != b"probe":
                 raise OSError(errno.EIO, "does not give back what was just written")
         finally:
             self.delete([key])
@@ -124,20 +125,26 @@ class S3(Remote):
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
         super().__init__(fs, root)
+        # s3fs tries five times what botocore tries five times; patience.py is the one that tries again.
+        fs.retries = 1
+        fs.config_kwargs = {**fs.config_kwargs, "retries": {"total_max_attempts": 1}}
         self._bucket, _, folder = self._root.partition("/")
         self._folder = f"{folder}/" if folder else ""
 
     def put(self, key: str, data: bytes | Path) -> None:
         with _as_os_errors():
-            self._fs.pipe_file(self._path(key), _bytes(data), **_headers(key))
+            whole = _bytes(data)
+            self._fs.pipe_file(self._path(key), whole, timeout=_limit_s(whole), **headers(key))
 
     def create(self, key: str, data: bytes | Path) -> bool:
         with _as_os_errors():
-            return self._create(key, _bytes(data), tries=_CREATE_TRIES)
+            return self._create(key, _bytes(data))
 
     def get(self, key: str) -> bytes:
         with _as_os_errors():
-            return super().get(key)
+            # In one request: else s3fs asks for the size first, an answer that cannot name a missing bucket.
+            data: bytes = self._fs.cat_file(self._path(key), max_concurrency=1)
+            return data
 
     def read(self, key: str) -> tuple[bytes, str]:
         # Asked for first: a version that is older than the content replaces nothing, one that is newer might.
@@ -151,7 +158,7 @@ class S3(Remote):
             for condition in (version, f'"{version}"'):  # Ceph knows an ETag only without its quotes
                 try:
                     answer = self._call(
-                        "put_object", Key=self._folder + key, Body=data, IfMatch=condition, **_headers(key)
+                        "put_object", Key=self._folder + key, Body=data, IfMatch=condition, **headers(key)
                     )
                     return _unquoted(answer["ETag"])
                 except FileNotFoundError:
@@ -166,12 +173,11 @@ class S3(Remote):
     def exists(self, key: str) -> bool:
         return self._etag(key) is not None
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, patience: Patience) -> Iterator[tuple[str, int]]:
         # Not fs.find: that holds every key of the run before it gives the first.
         more: dict[str, str] = {}
         while True:
-            with _as_os_errors():
-                page = self._call("list_objects_v2", Prefix=self._folder + prefix, **more)
+            page = patience.bear(functools.partial(self._page, prefix, more))
             for entry in page.get("Contents", ()):
                 yield entry["Key"][len(self._folder) :], int(entry["Size"])
             if not page.get("IsTruncated"):
@@ -186,24 +192,29 @@ class S3(Remote):
             with _as_os_errors():
                 failed = self._call("delete_objects", Delete=batch).get("Errors", ())
             if failed:
-                code = failed[0].get("Code", "")
-                kind = errno.EACCES if code == "AccessDenied" else errno.EIO
-                raise OSError(kind, f"{code}: {len(failed)} objects remain, the first {failed[0].get('Key')}")
+                code, first = failed[0].get("Code", ""), failed[0].get("Key")
+                raise of_code(code, f"{code}: {len(failed)} objects remain, the first {first}")
 
-    def _create(self, key: str, data: bytes, *, tries: int) -> bool:
+    def _page(self, prefix: str, more: dict[str, str]) -> Any:
+        with _as_os_errors():
+            return self._call("list_objects_v2", Prefix=self._folder + prefix, **more)
+
+    def _create(self, key: str, data: bytes) -> bool:
         try:
             # In one request whatever its size: Ceph ignores the condition on an upload in parts.
             self._fs.pipe_file(
-                self._path(key), data, mode="create", chunksize=_MAX_PUT_BYTES, **_headers(key)
+                self._path(key),
+                data,
+                mode="create",
+                chunksize=_MAX_PUT_BYTES,
+                timeout=_limit_s(data),
+                **headers(key),
             )
         except FileExistsError:
             return False
         except OSError as e:
-            code = _code(e)
-            if code in _CONDITION_FAILED:  # s3fs knows only AWS's own form of this answer
+            if _code(e) in _CONDITION_FAILED:  # s3fs knows only AWS's own form of this answer
                 return False
-            if code == "ConditionalRequestConflict" and tries > 1:  # another writer, at the same instant
-                return self._create(key, data, tries=tries - 1)
             raise
         return True
 
@@ -214,9 +225,14 @@ class S3(Remote):
                 return _unquoted(self._call("head_object", Key=self._folder + key)["ETag"])
             except FileNotFoundError:
                 return None
+            except OSError as e:
+                if _code(e) in {"400", "403"}:
+                    # The answer to HEAD has no body that could say why; that to a listing has.
+                    self._call("list_objects_v2", MaxKeys=1, Prefix=self._folder + key)
+                raise
 
     def _call(self, method: str, **arguments: object) -> Any:
-        return self._fs.call_s3(method, Bucket=self._bucket, **arguments)
+        return self._fs.call_s3(method, Bucket=self._bucket, timeout=_ANSWER_S, **arguments)
 
 
 @contextlib.contextmanager
@@ -224,6 +240,7 @@ def _as_os_errors() -> Iterator[None]:
     """S3's own errors as the OSErrors they amount to, each with the code that S3 gave."""
     from aiohttp import ClientError as HttpError
     from botocore import exceptions as boto  # type: ignore[import-untyped]
+    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
     no_credentials = (
         boto.NoCredentialsError,
@@ -234,36 +251,26 @@ def _as_os_errors() -> Iterator[None]:
     )
     try:
         yield
+    except Trouble:
+        raise
+    # Before OSError, which some of botocore's errors are too.
+    except no_credentials as e:
+        raise Trouble("denied", _line(e), NO_CREDENTIALS) from e
+    except boto.SSLError as e:
+        raise Trouble("other", _line(e), "check the certificate of AWS_ENDPOINT_URL") from e
+    except (boto.ReadTimeoutError, boto.ConnectTimeoutError) as e:
+        raise Trouble("timeout", _line(e)) from e
+    except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
+        raise Trouble("unreachable", _line(e)) from e
     except OSError as e:
         code = _code(e)
         if code:
-            raise OSError(_ERRNO_OF_CODE.get(code, e.errno or _errno_of(e)), code) from e
+            raise of_code(code) from e
         raise
-    except no_credentials as e:
-        raise PermissionError(errno.EACCES, _line(e)) from e
-    except (boto.HTTPClientError, boto.ConnectionError, HttpError) as e:
-        raise ConnectionError(errno.EHOSTUNREACH, _line(e)) from e
+    except ResponseParserError as e:  # a gateway's own page instead of S3's answer
+        raise Trouble("unavailable", _line(e)) from e
     except boto.BotoCoreError as e:
         raise OSError(errno.EINVAL, _line(e)) from e
-
-
-_ERRNO_OF_CODE = {
-    "QuotaExceeded": errno.EDQUOT,
-    "InsufficientStorage": errno.ENOSPC,
-    "XMinioStorageFull": errno.ENOSPC,
-    "InternalError": errno.EHOSTUNREACH,
-    "ServiceUnavailable": errno.EHOSTUNREACH,
-    "SlowDown": errno.EHOSTUNREACH,
-}
-
-
-def _errno_of(e: OSError) -> int:
-    # s3fs raises these three with a message only; the number chooses the class of what we raise.
-    if isinstance(e, FileNotFoundError):
-        return errno.ENOENT
-    if isinstance(e, PermissionError):
-        return errno.EACCES
-    return errno.ETIMEDOUT if isinstance(e, TimeoutError) else errno.EIO
 
 
 def _code(e: OSError) -> str:
@@ -272,17 +279,16 @@ def _code(e: OSError) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def _headers(key: str) -> dict[str, str]:
-    known = _CONTENT_TYPES.get(PurePosixPath(key).suffix)
-    return {"ContentType": known} if known else {}
-
-
 def _unquoted(etag: str) -> str:
     return etag.strip('"')
 
 
 def _bytes(data: bytes | Path) -> bytes:
     return data.read_bytes() if isinstance(data, Path) else data
+
+
+def _limit_s(data: bytes) -> float:
+    return _ANSWER_S + len(data) / _SLOWEST_BYTES_S
 
 
 def _line(e: Exception) -> str:

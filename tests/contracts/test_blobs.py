@@ -59,6 +59,7 @@ def test_exists_is_about_objects_not_folders(blobs: Blobs) -> None:
 def test_create_makes_once(blobs: Blobs, tmp_path: Path) -> None:
     assert blobs.create("lease.json", b"first") is True
     assert blobs.create("lease.json", b"second") is False
+    assert blobs.create("lease.json", b"first") is True, "our own, sent again"
     assert blobs.get("lease.json") == b"first"
     file = tmp_path / "part"
     file.write_bytes(b"from a file")

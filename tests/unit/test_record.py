@@ -1,16 +1,23 @@
 """What a driver records while it runs, and how long it bears with a store that refuses."""
 
+import errno
+import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
-from outcomes import kept
+from outcomes import SCHEMA, kept, take_id
 
 from farm.errors import BrokenFarm, StoreError
 from farm.record import RunRecord, close_run
+from farm.store import layout
 from farm.store.blobs import Blobs
-from farm.store.manifest import Manifest, takes_schema
+from farm.store.disk import Disk
+from farm.store.manifest import Manifest, read_takes, takes_schema
+from farm.store.patience import Patience
 from farm.store.stills import read_stills
 from farm.values import Gate, Still, StillReport
 
@@ -81,20 +88,74 @@ def test_what_an_earlier_session_saw_is_not_written_again(record, blobs, clock):
     assert seen(blobs) == ["a", "b"]
 
 
-def test_a_store_that_refuses_is_tried_again_before_the_run_ends(record, blobs, clock, tmp_path: Path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "stills").write_text("in the way")
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Puts nothing on any disk while an errno stands in it."""
+    trouble: list[int] = []
+    put, create = Disk.put, Disk.create
+
+    def refused(how: Callable[..., Any]) -> Callable[..., Any]:
+        def write(disk: Disk, key: str, data: bytes) -> Any:
+            if trouble:
+                raise OSError(trouble[0], os.strerror(trouble[0]))
+            return how(disk, key, data)
+
+        return write
+
+    monkeypatch.setattr(Disk, "put", refused(put))
+    monkeypatch.setattr(Disk, "create", refused(create))
+    yield trouble
+
+
+@pytest.fixture
+def impatient(tmp_path: Path, clock: VirtualClock) -> RunRecord:
+    blobs = Blobs.open(str(tmp_path / "run"), Patience(0, clock))
+    manifest = Manifest(blobs, SCHEMA, clock)
+    manifest.recover()
+    return RunRecord(blobs, manifest, NO_EXTRA, clock)
+
+
+def test_an_outage_is_borne_and_nothing_is_lost(impatient, blobs, clock, away):
+    record = impatient
     record.saw(report("a"))
     clock.sleep(6)
-    for _ in range(3):
+    away.append(errno.ENETUNREACH)
+    for _ in range(50):
         record.flush_due()
-        record.flush_due()  # not yet again
         clock.sleep(30)
-    with pytest.raises(StoreError, match="cannot create stills/"):
-        record.flush_due()
-    (tmp_path / "run" / "stills").unlink()
+    record.commit(kept(1))
+    assert list(blobs.list()) == []
+    away.clear()
     record.flush_due()
-    assert seen(blobs) == ["a"], "nothing was lost meanwhile"
+    assert seen(blobs) == [], "not asked again so soon"
+    clock.sleep(30)
+    record.flush_due()
+    assert seen(blobs) == ["a"]
+    assert [batch["take_id"].to_pylist() for batch in read_takes(blobs, ["take_id"])] == [[take_id(1)]]
+    record.commit(kept(2))
+    assert blobs.exists(layout.outcome_key(take_id(2))), "committed at once again"
+
+
+def test_what_does_not_pass_is_said_at_once(impatient, clock, away):
+    impatient.saw(report("a"))
+    clock.sleep(6)
+    away.append(errno.ENOSPC)
+    for use in (impatient.flush_due, impatient.flush, lambda: impatient.commit(kept(1))):
+        with pytest.raises(StoreError, match="No space left on device; make room") as caught:
+            use()
+        assert caught.value.kind == "disk_full"
+
+
+def test_the_last_flush_waits_a_while_for_the_store(impatient, blobs, clock, away):
+    impatient.saw(report("a"))
+    away.append(errno.ENETUNREACH)
+    began_s = clock.monotonic_s()
+    with pytest.raises(StoreError, match="Network is unreachable"):
+        impatient.flush()
+    assert clock.monotonic_s() - began_s == 26
+    clock.sleep = lambda seconds: away.clear()
+    impatient.flush()
+    assert seen(blobs) == ["a"]
 
 
 def test_a_part_of_stills_is_written_by_one_driver(record, blobs, clock):
