@@ -91,7 +91,7 @@ def test_some_modules_are_known_in_few_places(module, allowed):
 def test_the_ledger_and_its_helpers_are_pure():
     for room in (
         "ledger", "board", "queue", "crew", "foreman", "pace", "watchdog", "purse", "takes", "retry", "scaling",
-        "placement", "events",
+        "placement", "events", "books", "setbacks", "blame", "nodes", "outage",
     ):  # fmt: skip
         path = ROOT / "farm" / "dispatch" / f"{room}.py"
         for impure in (

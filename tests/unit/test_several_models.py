@@ -17,11 +17,13 @@ from farm.dispatch.events import (
     Instruction,
     Lease,
     OpenStill,
+    ProbeStore,
     RefuseShot,
     Render,
     StartWorker,
     StillOpened,
     StopWorker,
+    StoreProbed,
     TakeFaulted,
     TakeSettled,
     Tick,
@@ -251,8 +253,10 @@ class Night:
                 return
             if self.heap:
                 self.at_s, _, event = heapq.heappop(self.heap)
+                self.idle_ticks = 0
             else:
                 event = Tick()  # nothing is under way: time itself must bring it on
+                self.at_s += 30.0
                 self.idle_ticks = getattr(self, "idle_ticks", 0) + 1
                 assert self.idle_ticks < 10, "idle for ever"
             self.hear(event)
@@ -301,6 +305,8 @@ class Night:
                 self.given(lease)
             case RefuseShot(shot, take) | GiveUp(shot, take):
                 self.settled[shot, take] += 1
+            case ProbeStore():
+                self.later(0.5, StoreProbed(not self.roll(3)))
             case Finish():
                 self.finish = instruction
 
