@@ -53,7 +53,15 @@ def test_stations_do_not_know_each_other(station):
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("ray", {"farm.dispatch.ray_pool", "farm.dispatch.ray_worker"}),
+        (
+            "ray",
+            {
+                "farm.dispatch.ray_drains",
+                "farm.dispatch.ray_gone",
+                "farm.dispatch.ray_pool",
+                "farm.dispatch.ray_worker",
+            },
+        ),
         ("torch", {"farm.render", "farm.score.learned"}),
         (
             "diffusers",

@@ -12,7 +12,16 @@ import pytest
 
 from farm.bench import Bench, Hello, Pulse, Taken
 from farm.clock import SystemClock
-from farm.dispatch.events import Beat, Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
+from farm.dispatch.events import (
+    Beat,
+    Event,
+    Lease,
+    TakeFaulted,
+    TakeSettled,
+    WorkerLost,
+    WorkerPlaced,
+    WorkerReady,
+)
 from farm.dispatch.inline import InlinePool, faulted
 from farm.dispatch.pool import Pool
 from farm.errors import Cancelled, InputError, StoreError
@@ -33,6 +42,9 @@ def task(motion: str, model: Model = MODEL) -> Task:
 def scripted() -> type:
     """A worker that does what its tasks' motions say. Made here, so that Ray sends it by value."""
 
+    from farm.dispatch.processes import Place
+    from farm.dispatch.ray_worker import place
+
     class Odd(Exception):
         """Can be pickled, but not made again from what it is pickled as: many libraries have such."""
 
@@ -45,6 +57,9 @@ def scripted() -> type:
             self._doing: dict[str, Pulse] = {}
             self._cancelled: set[str] = set()
             self._resident: list[str] = []
+
+        def where(self) -> Place:
+            return place()
 
         def load(self, model: str) -> Hello:
             if "cannot" in self._name:
@@ -121,10 +136,10 @@ def pool(request) -> Iterator[Pool]:
 
 
 def hear(pool: Pool, count: int) -> list[tuple[Event, Outcome | None]]:
-    """The first `count` events besides signs of life, and what came with them."""
+    """The first `count` events besides signs of life and of where workers are, and what came with them."""
 
     def news(heard: list[tuple[Event, Outcome | None]]) -> list[tuple[Event, Outcome | None]]:
-        return [(event, outcome) for event, outcome in heard if not isinstance(event, Beat)]
+        return [(event, outcome) for event, outcome in heard if not isinstance(event, Beat | WorkerPlaced)]
 
     return news(hear_until(pool, lambda heard: len(news(heard)) >= count))
 
