@@ -82,13 +82,7 @@ class RayPool:
 
     def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
         self._reaper.look()
-        refs = [*self._placing, *self._starting, *self._rendering]
-        if not refs:
-            self._clock.sleep(timeout_s)
-            return []
-        done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
-        if done:  # and whatever else is done by now
-            done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        done = self._wait([*self._placing, *self._starting, *self._rendering], timeout_s)
         heard: list[tuple[Event, Outcome | None]] = []
         for ref in done:
             if ref in self._placing:
@@ -100,6 +94,15 @@ class RayPool:
         nodes = {place.node_id: place.node for place in self._places.values()}
         heard.extend((drain, None) for drain in self._drains.news(nodes))
         return [*heard, *self._signs()]
+
+    def _wait(self, refs: list[Any], timeout_s: float) -> list[Any]:
+        """Those that are done, waiting for one."""
+        if not refs:
+            self._clock.sleep(timeout_s)
+            return []
+        done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+        # And whatever else is done by now.
+        return list(ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if done else []
 
     def close(self) -> None:
         for worker in list(self._actors):
