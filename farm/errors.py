@@ -15,9 +15,6 @@ Each message is one line: what is wrong, where, and what is allowed.
 
 from farm.values import Blame
 
-PASSING = frozenset({"unreachable", "throttled", "timeout", "unavailable"})
-"""Kinds of StoreError that pass by themselves."""
-
 
 class FarmError(Exception):
     """The root of all errors that this package raises on purpose."""

@@ -38,7 +38,7 @@ from farm.dispatch.events import (
 from farm.dispatch.gate import Gate
 from farm.dispatch.ledger import Ledger
 from farm.dispatch.pool import Pool
-from farm.errors import PASSING, StoreError
+from farm.errors import StoreError
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.values import Blame, Outcome, StillReport, Task
@@ -134,12 +134,18 @@ class Driver:
             self._mind_the_store()
             for observer in self._observers:
                 observer.on_turn(self._ledger.standing(), self._clock.monotonic_s())
-        self._commit_owed()
+        if self._finish.reason != "broken":
+            self._commit_owed()
         return self._finish
 
     def _mind_the_store(self) -> None:
         if self._asked is not None and self._asked.done():
-            answers, self._asked = self._asked.result(), None
+            asked, self._asked = self._asked, None
+            try:
+                answers = asked.result()
+            except StoreError as e:
+                answers = False
+                self._tell(StoreTrouble(e.kind, str(e)))
             self._tell(StoreProbed(answers))
         if self._ledger.store_is_away:
             return
@@ -147,8 +153,6 @@ class Driver:
             self._commit_owed()
             self._record.flush_due()
         except StoreError as e:
-            if e.kind not in PASSING:
-                raise
             self._tell(StoreTrouble(e.kind, str(e)))
 
     def _tell(self, event: Event, outcome: Outcome | None = None) -> None:

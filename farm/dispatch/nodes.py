@@ -95,7 +95,9 @@ class Nodes:
 
     def expired(self) -> list[str]:
         """The nodes whose time is up, each named once."""
-        expired = [node for node, until_s in self._draining.items() if until_s and until_s <= self._now_s]
+        expired = [
+            node for node, until_s in self._draining.items() if until_s is not None and until_s <= self._now_s
+        ]
         for node in expired:
             self._draining[node] = None  # it may live on for a while, and bears nothing for all that
         return expired

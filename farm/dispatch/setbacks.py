@@ -82,6 +82,8 @@ class Setbacks:
     def look_at_the_clock(self) -> Iterator[Instruction]:
         if self._outage.ask_now(self._books.now_s):
             yield ProbeStore()
+        if self._outage.on:
+            self._books.watchdog.store_is_away()
         for node in self._blamer.nodes.expired():
             for name in self._books.crew.on(node):
                 yield from self._stop(name, "")

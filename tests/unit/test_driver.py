@@ -165,5 +165,17 @@ def test_an_outage_is_waited_for_and_nothing_is_lost():
 def test_what_no_waiting_mends_ends_the_run():
     world = World()
     world.down = StoreError("no permission", kind="denied")
-    with pytest.raises(StoreError, match="no permission"):
-        driver(world).run()
+    finish = driver(world).run()
+    assert (finish.reason, finish.message) == ("broken", "the store cannot be used (denied): no permission")
+
+
+@pytest.mark.timeout(60)
+def test_what_the_question_meets_is_heard_too():
+    world = World()
+    world.down = StoreError("no route", kind="unreachable")
+
+    def revoked() -> bool:
+        raise StoreError("no permission", kind="denied")
+
+    world.answers = revoked  # type: ignore[method-assign]
+    assert driver(world).run().message == "the store cannot be used (denied): no permission"

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farm.bench import FINISHING
 from farm.dispatch.board import Board
 from farm.dispatch.events import (
+    Beat,
     Event,
     Finish,
     GiveUp,
@@ -31,11 +33,11 @@ from farm.dispatch.events import (
     WorkerReady,
 )
 from farm.dispatch.ledger import Ledger, Limits
-from farm.dispatch.nodes import AGAIN_S, AVOIDED_S, WINDOW_S
+from farm.dispatch.nodes import AGAIN_S, AVOIDED_S, WINDOW_S, Nodes
 from farm.dispatch.outage import HOPELESS, RELEASE_AFTER_S, Outage
 from farm.dispatch.retry import Caps, Fault, given_up
 from farm.dispatch.takes import TakesRule
-from farm.errors import PASSING
+from farm.dispatch.watchdog import UNKNOWN_S
 from farm.values import Blame, Status
 
 
@@ -125,6 +127,8 @@ def test_a_worker_sent_away_is_not_replaced_before_a_while(broken_node):
 
 def test_what_happened_on_a_broken_node_is_no_takes_fault(broken_node):
     """Each of the takes has one fault that counts for nothing: three more workers are tried before it is given up."""
+    faults = broken_node.ledger._blamer.attempts._faults
+    assert [[fault.excused for fault in some] for some in faults.values()] == [[True]] * 6
     victim = renders(broken_node.ready("w5", "good"))[0]
     assert victim.attempt == 2
     for worker in ("w5", "w6"):
@@ -177,6 +181,15 @@ def test_one_take_that_kills_its_workers_makes_no_node_look_broken():
         while begun:
             play.ready(begun.pop(), "one node")
     assert [one.shot for one in play.gave_up] == [poisoned]
+
+
+def test_losses_that_have_a_take_in_common_count_once():
+    nodes = Nodes(losses=3, starts=2)
+    for number in range(5):
+        assert nodes.lost("a", f"w{number}", {(7, 0), (number, 1)}, {"b"}) is None
+    assert nodes.lost("a", "w5", {(8, 0)}, {"b"}) is None
+    assert nodes.lost("a", "w5", {(9, 0)}, {"b"}) is None, "the same worker"
+    assert nodes.lost("a", "w6", {(10, 0)}, {"b"}) == "3 workers failed there with different takes"
 
 
 def test_a_node_on_which_workers_cannot_start_is_avoided_and_ends_no_hiring():
@@ -306,7 +319,7 @@ def test_what_poison_did_to_others_is_excused_when_it_is_known():
 # --- the store ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", sorted(PASSING))
+@pytest.mark.parametrize("kind", ["unreachable", "throttled", "timeout", "unavailable"])
 def test_an_outage_pauses_what_is_given_out_and_charges_nobody(kind):
     play = Play(workers=1)
     first, second = renders(play.ready("w1", "n"))
@@ -344,6 +357,20 @@ def test_takes_go_on_and_settle_while_the_store_is_away():
     assert not renders(play.settle(first)) and not renders(play.settle(second))
     assert play.ledger.standing().takes_settled == 2
     assert renders(answered(play))
+
+
+def test_whoever_waits_for_the_store_does_not_hang():
+    ends = []
+    for away in (True, False):
+        play = Play(workers=1)
+        first, _ = renders(play.ready("w1", "n"))
+        play.hear(Beat(first, FINISHING))
+        if away:
+            play.hear(StoreTrouble("unreachable", "no route"))
+        told = [play.hear(Tick()) for _ in range(int(UNKNOWN_S) + 10)]
+        stopped = {one.worker for some in told for one in some if isinstance(one, StopWorker)}
+        ends.append("w1" in stopped)
+    assert ends == [False, True]
 
 
 def test_workers_that_wait_too_long_go_and_are_hired_again():
