@@ -28,7 +28,7 @@ from farm.dispatch.gate import Gate
 from farm.dispatch.ledger import Ledger, Limits
 from farm.dispatch.pool import Pool
 from farm.dispatch.takes import TakesRule
-from farm.errors import BrokenFarm, InputError, Interrupted
+from farm.errors import BrokenFarm, InputError, Interrupted, StoreError
 from farm.ids import canonical, model_identity
 from farm.plan.enlarging import warning_look
 from farm.plan.planning import Plan, make_plan
@@ -232,6 +232,7 @@ def _drive(
         record=record,
         clock=clock,
         observers=(tally, progress),
+        answers=lambda: _answers(blobs),
         still_ours=begun.lease.still_ours,
     )
     try:
@@ -241,6 +242,17 @@ def _drive(
         gate.close()
         record.flush()
     return finish, ledger.standing().spent_usd
+
+
+def _answers(blobs: Blobs) -> bool:
+    """Whether the store is there. Raises StoreError for what does not pass by itself."""
+    try:
+        blobs.exists(layout.JOB)
+    except StoreError as e:
+        if not e.passing:
+            raise
+        return False
+    return True
 
 
 @contextmanager

@@ -53,7 +53,15 @@ def test_stations_do_not_know_each_other(station):
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
-        ("ray", {"farm.dispatch.ray_pool", "farm.dispatch.ray_worker"}),
+        (
+            "ray",
+            {
+                "farm.dispatch.ray_drains",
+                "farm.dispatch.ray_gone",
+                "farm.dispatch.ray_pool",
+                "farm.dispatch.ray_worker",
+            },
+        ),
         ("torch", {"farm.render", "farm.score.learned"}),
         (
             "diffusers",
@@ -91,7 +99,7 @@ def test_some_modules_are_known_in_few_places(module, allowed):
 def test_the_ledger_and_its_helpers_are_pure():
     for room in (
         "ledger", "board", "queue", "crew", "foreman", "pace", "watchdog", "purse", "takes", "retry", "scaling",
-        "placement", "events", "worth", "passes",
+        "placement", "events", "worth", "passes", "books", "setbacks", "blame", "nodes", "outage",
     ):  # fmt: skip
         path = ROOT / "farm" / "dispatch" / f"{room}.py"
         for impure in (

@@ -16,10 +16,11 @@ class Member:
     loads: int | None  # its first model, or the one that it changes to, until it said that it holds it
     resident: frozenset[int] = frozenset()
     ready: bool = False
-    leaving: bool = False  # it faulted; it is stopped as soon as what else it holds is settled
+    leaving: bool = False  # it faulted, or its node bears nothing: stopped once what it holds is settled
     leases: set[Lease] = field(default_factory=set)
     still: int | None = None
     idle_since_s: float | None = None  # it holds no lease, and its own models have no work for it
+    node: str = ""  # where it stands, as soon as that is known
 
     @property
     def holds(self) -> frozenset[int]:
@@ -48,6 +49,18 @@ class Crew:
 
     def get(self, name: str) -> Member | None:
         return self._members.get(name)
+
+    def members(self) -> Iterable[Member]:
+        return self._members.values()
+
+    def on(self, node: str) -> list[str]:
+        """Those who stand on this node."""
+        return self.names(lambda member: member.node == node)
+
+    def leave(self, node: str) -> None:
+        """Nobody on this node is given anything more."""
+        for member in self._members.values():
+            member.leaving = member.leaving or member.node == node
 
     def hire(self, model: int) -> str:
         self._hired += 1
@@ -78,6 +91,11 @@ class Crew:
     @property
     def ready(self) -> int:
         return sum(member.ready for member in self._members.values())
+
+    @property
+    def nodes(self) -> set[str]:
+        """Where somebody is ready who is not leaving."""
+        return {member.node for member in self._members.values() if member.ready and not member.leaving}
 
     @property
     def present(self) -> int:
@@ -138,7 +156,7 @@ class Crew:
     def seat(self, name: str, alone: Callable[[Lease], bool]) -> Seat:
         member = self._members[name]
         full = any(alone(lease) for lease in member.leases)
-        return Seat(name, AHEAD if full else len(member.leases), member.holds, member.still)
+        return Seat(name, AHEAD if full else len(member.leases), member.holds, member.still, member.node)
 
     def check(self, out: Iterable[Lease]) -> None:
         """Asserts the invariants; `out` are the leases that count."""

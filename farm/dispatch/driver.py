@@ -2,9 +2,14 @@
 
 Invariant: a take is in the manifest's buffer before the ledger hears that it settled, so that nothing counts as done
 that is not on its way to the store. The driver itself holds nothing that the store could not give back.
+
+While the store is away, nothing is written, and it is asked in a thread of its own whether it is back: the loop waits
+for nobody.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from farm.clock import Clock
@@ -16,6 +21,7 @@ from farm.dispatch.events import (
     GiveUp,
     Instruction,
     OpenStill,
+    ProbeStore,
     RefuseShot,
     Render,
     Standing,
@@ -24,12 +30,15 @@ from farm.dispatch.events import (
     StillRefused,
     StopAsked,
     StopWorker,
+    StoreProbed,
+    StoreTrouble,
     TakeSettled,
     Tick,
 )
 from farm.dispatch.gate import Gate
 from farm.dispatch.ledger import Ledger
 from farm.dispatch.pool import Pool
+from farm.errors import StoreError
 from farm.outcomes import failed_outcome
 from farm.plan.grid import Grid
 from farm.values import Blame, Outcome, StillReport, Task
@@ -70,6 +79,8 @@ class Observer(Protocol):
 
 
 class Driver:
+    """`answers` says whether the store is there, by a cheap read; it may wait for it, and may raise StoreError."""
+
     def __init__(
         self,
         *,
@@ -81,6 +92,7 @@ class Driver:
         clock: Clock,
         observers: Iterable[Observer] = (),
         still_ours: Callable[[], None] = lambda: None,
+        answers: Callable[[], bool] = lambda: True,
     ) -> None:
         self._grid = grid
         self._ledger = ledger
@@ -90,6 +102,10 @@ class Driver:
         self._clock = clock
         self._observers = tuple(observers)
         self._still_ours = still_ours  # raises BrokenFarm when another driver has the run
+        self._answers = answers
+        self._asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="farm-store")
+        self._asked: Future[bool] | None = None
+        self._owed: deque[Outcome] = deque()  # made here, not yet committed
         self._stops_asked = self._stops_told = 0
         self._finish: Finish | None = None
 
@@ -99,6 +115,12 @@ class Driver:
 
     def run(self) -> Finish:
         """Runs until the ledger is finished; how it ended. Raises StoreError when outcomes cannot be recorded."""
+        try:
+            return self._run()
+        finally:
+            self._asking.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> Finish:
         self._tell(Tick())
         while self._finish is None:
             self._still_ours()
@@ -112,10 +134,29 @@ class Driver:
                 self._stops_told += 1
                 self._tell(StopAsked(at_once=self._stops_told > 1))
             self._tell(Tick())
-            self._record.flush_due()
+            self._mind_the_store()
             for observer in self._observers:
                 observer.on_turn(self._ledger.standing(), self._clock.monotonic_s())
+        if self._finish.reason != "broken":
+            self._commit_owed()
         return self._finish
+
+    def _mind_the_store(self) -> None:
+        if self._asked is not None and self._asked.done():
+            asked, self._asked = self._asked, None
+            try:
+                answers = asked.result()
+            except StoreError as e:
+                answers = False
+                self._tell(StoreTrouble(e.kind, str(e)))
+            self._tell(StoreProbed(answers))
+        if self._ledger.store_is_away:
+            return
+        try:
+            self._commit_owed()
+            self._record.flush_due()
+        except StoreError as e:
+            self._tell(StoreTrouble(e.kind, str(e)))
 
     def _tell(self, event: Event, outcome: Outcome | None = None) -> None:
         at_s = self._clock.monotonic_s()
@@ -149,6 +190,8 @@ class Driver:
                 self._fail(shot, take, attempts=0, blame=Blame.TASK, kind=kind, reason=reason)
             case GiveUp(shot, take, attempts, blame, kind, story):
                 self._fail(shot, take, attempts=attempts, blame=blame, kind=kind, reason=story)
+            case ProbeStore():
+                self._asked = self._asking.submit(self._answers)
             case Finish():
                 self._finish = instruction
 
@@ -159,10 +202,14 @@ class Driver:
     def _fail(self, shot: int, take: int, *, attempts: int, blame: Blame, kind: str, reason: str) -> None:
         at = self._clock.now().isoformat()
         task = self._task(shot, take)
-        outcome = failed_outcome(task, attempts, reason=reason, blame=blame, kind=kind, at=at)
-        self._record.commit(outcome)
-        for observer in self._observers:
-            observer.on_outcome(outcome)
+        self._owed.append(failed_outcome(task, attempts, reason=reason, blame=blame, kind=kind, at=at))
+
+    def _commit_owed(self) -> None:
+        while self._owed:
+            self._record.commit(self._owed[0])
+            outcome = self._owed.popleft()
+            for observer in self._observers:
+                observer.on_outcome(outcome)
 
     def _add(self, outcome: Outcome) -> None:
         self._record.add(outcome)

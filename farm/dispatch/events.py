@@ -41,6 +41,14 @@ class StillRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerPlaced:
+    """A worker that starts has a process, on this node; said before it has loaded anything, where a pool can."""
+
+    worker: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReady:
     """A worker has its model resident. `load_s` is what that took, `price_usd_h` None where nobody said.
 
@@ -63,6 +71,29 @@ class WorkerLost:
     kind: str
     message: str
     preempted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDraining:
+    """A node is about to be taken away, in `left_s` seconds; None: nobody said when."""
+
+    node: str
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTrouble:
+    """The driver itself was refused by the store; `kind` as in farm.errors.StoreError."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreProbed:
+    """Whether the store answered when it was asked (see ProbeStore)."""
+
+    answers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +144,12 @@ Event: TypeAlias = (
     Tick
     | StillOpened
     | StillRefused
+    | WorkerPlaced
     | WorkerReady
     | WorkerLost
+    | NodeDraining
+    | StoreTrouble
+    | StoreProbed
     | TakeSettled
     | TakeFaulted
     | Beat
@@ -193,6 +228,18 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeStore:
+    """Ask the store whether it is there; answered by StoreProbed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Nothing is to be done, but whoever looks on should know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last instruction. `reason` is one of "done", "interrupted", "budget", "broken"."""
 
@@ -201,7 +248,17 @@ class Finish:
 
 
 Instruction: TypeAlias = (
-    OpenStill | CloseStill | StartWorker | StopWorker | Render | Cancel | RefuseShot | GiveUp | Finish
+    OpenStill
+    | CloseStill
+    | StartWorker
+    | StopWorker
+    | Render
+    | Cancel
+    | RefuseShot
+    | GiveUp
+    | ProbeStore
+    | Notice
+    | Finish
 )
 
 

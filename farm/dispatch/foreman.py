@@ -1,8 +1,9 @@
 """Which worker gets which take, and which model a worker loads next. Pure.
 
 Invariants: a take goes to a worker that holds its model, or that has nothing else to do and loads it because that is
-worth it (placement.py). A suspect renders alone. Nothing waits for ever: a model that nobody holds is loaded by the
-first worker whose own models have nothing left to give it.
+worth it (placement.py). A suspect renders alone: where everybody is busy, one of them gets nothing more until it is
+done, or a suspect would wait for the end of the night. Nothing waits for ever: a model that nobody holds is loaded by
+the first worker whose own models have nothing left to give it.
 """
 
 from collections.abc import Iterator
@@ -53,10 +54,19 @@ class Foreman:
             ahead = self._ahead(model, starting)
             cell = self._queue.ready[model].popleft()
             still = self._queue.still_of(cell)
-            suspect = self._attempts.suspect(cell)
-            name = placement.choose(seats.values(), model, still, ahead=1 if suspect else ahead)
-            if name is None:
+            alone = self._attempts.suspect(cell)
+            name = placement.choose(
+                seats.values(),
+                model,
+                still,
+                ahead=placement.AHEAD + 1 if alone else ahead,
+                tried=self._attempts.tried(cell),
+                keeper=self._attempts.unsaved(cell),
+            )
+            if name is None or (alone and seats[name].leases):
                 held.append(cell)
+                if name is not None:
+                    del seats[name]
                 continue
             yield self._give(cell, name, seats)
         for cell in reversed(held):

@@ -1,11 +1,12 @@
 """Who renders a take, and who loads another model for it. Pure.
 
 A worker without work comes before one that would only queue it, and one that already holds the take's still
-before one that must fetch it. A take only goes to a worker that holds its model: loading one takes minutes, and so
-is a decision of its own.
+before one that must fetch it. What the store refused goes back to who still has it, and what
+faulted elsewhere than before, where there is an elsewhere. A take only goes to a worker that holds its model: loading
+one takes minutes, and so is a decision of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 
 AHEAD = 2
@@ -27,6 +28,7 @@ class Seat:
     leases: int
     holds: frozenset[int]
     still: int | None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,37 @@ class Backlog:
         return self.work_s / (self.workers + 1)
 
 
-def choose(seats: Iterable[Seat], model: int, still: int, *, ahead: int = AHEAD) -> str | None:
+def choose(
+    seats: Collection[Seat],
+    model: int,
+    still: int,
+    *,
+    ahead: int = AHEAD,
+    tried: Set[str] = frozenset(),
+    keeper: tuple[str, str] | None = None,
+) -> str | None:
     """The worker for a take of `still` by `model`; None: nobody who holds it has room.
 
+    `tried`: the nodes on which it faulted, of which none is taken where others hold its model. `keeper`: the worker,
+    and its node, that rendered it and could not store it.
+
     `ahead`: leases a worker may hold, fewer than AHEAD where takes are better kept for workers that are loading,
-    and for a take that is to render alone.
+    more where anybody will do who is to be kept free.
     """
-    free = [seat for seat in seats if model in seat.holds and seat.leases < ahead]
-    best = min(free, key=lambda seat: (seat.leases, seat.still != still), default=None)
+    holding = [seat for seat in seats if model in seat.holds]
+    elsewhere = [seat for seat in holding if seat.node not in tried]
+    free = [seat for seat in elsewhere or holding if seat.leases < ahead]
+    worker, node = keeper or ("", "")
+    best = min(
+        free,
+        key=lambda seat: (
+            keeper is not None and seat.worker != worker,
+            keeper is not None and seat.node != node,
+            seat.leases,
+            seat.still != still,
+        ),
+        default=None,
+    )
     return best.worker if best else None
 
 

@@ -14,7 +14,10 @@ class Pool(Protocol):
     slots: int | None  # workers that fit at once; None: as many as asked for (a cluster that grows)
 
     def start(self, worker: str, model: str) -> None:
-        """Begins to start a worker that loads `model` first; answered by WorkerReady or WorkerLost."""
+        """Begins to start a worker that loads `model` first; answered by WorkerReady or WorkerLost.
+
+        Before that by WorkerPlaced, where it has a place of its own.
+        """
         ...
 
     def render(self, lease: Lease, task: Task) -> None:

@@ -1,8 +1,8 @@
 """The Ray pool: one actor per worker, a call per take, never more in flight than the ledger leased.
 
 A pending actor is what a cluster's autoscaler sees as demand; a killed one and its dropped references are what lets
-a node go. Exceptions that mean "this worker is gone" are named one by one below; anything else that a call raises
-came out of our own code, in an actor that still lives.
+a node go. Exceptions that mean "this worker is gone" are named one by one in ray_gone.py; what came out of our own
+code was raised in an actor that still lives. What was killed on this machine is seen to be gone (processes.py).
 """
 
 import contextlib
@@ -13,47 +13,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    ActorUnschedulableError,
-    LocalRayletDiedError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RayTaskError,
-    RuntimeEnvSetupError,
-    TaskPlacementGroupRemoved,
-    TaskUnschedulableError,
-    UnserializableException,
-    WorkerCrashedError,
-)
+from ray.exceptions import RayTaskError, UnserializableException
 
 from farm.bench import Bench, Taken
 from farm.clock import Clock
 from farm.dispatch.beats import Beats
-from farm.dispatch.events import Event, Lease, TakeFaulted, WorkerLost
+from farm.dispatch.events import Event, Lease, TakeFaulted, WorkerLost, WorkerPlaced
 from farm.dispatch.inline import faulted, ready, settled, told
+from farm.dispatch.processes import Place, Reaper
+from farm.dispatch.ray_drains import Drains
+from farm.dispatch.ray_gone import WORKER_GONE
 from farm.dispatch.ray_worker import SIGNS, RayWorker, actor_class
 from farm.errors import BrokenFarm, InputError
 from farm.values import Blame, Outcome, Task
-
-# The worker's process or node is gone, or cannot come to be. OutOfMemoryError: Ray's memory monitor killed it.
-WORKER_GONE = (
-    ActorDiedError,
-    ActorUnavailableError,
-    ActorUnschedulableError,
-    LocalRayletDiedError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RuntimeEnvSetupError,
-    TaskPlacementGroupRemoved,
-    TaskUnschedulableError,
-    WorkerCrashedError,
-)
 
 _ANSWER_WITHIN_S = 5.0
 
@@ -76,9 +48,13 @@ class RayPool:
         self._clock = clock
         self._make = actor_class(worker_class, cpus=cpus, gpus=gpus)
         self._actors: dict[str, Any] = {}
+        self._placing: dict[Any, str] = {}  # asked where they are
+        self._places: dict[str, Place] = {}
         self._starting: dict[Any, str] = {}
         self._rendering: dict[Any, Lease] = {}
         self._beats = Beats(clock)
+        self._reaper = Reaper(clock)
+        self._drains = Drains(clock)
         self._pulses: dict[
             str, Any
         ] = {}  # worker -> its answer that is on the way; a second one is not asked for
@@ -86,6 +62,7 @@ class RayPool:
     def start(self, worker: str, model: str) -> None:
         actor = self._make.remote(worker, self._bench)
         self._actors[worker] = actor
+        self._placing[actor.where.options(concurrency_group=SIGNS).remote()] = worker
         self._starting[actor.load.remote(model)] = worker
 
     def render(self, lease: Lease, task: Task) -> None:
@@ -101,29 +78,36 @@ class RayPool:
 
     def stop(self, worker: str, *, gently: bool) -> None:
         self._forget(worker)
-        actor = self._actors.pop(worker, None)
-        if actor is not None:
-            ray.kill(actor, no_restart=True)
+        self._kill(worker)
 
     def poll(self, timeout_s: float) -> list[tuple[Event, Outcome | None]]:
-        refs = [*self._starting, *self._rendering]
+        self._reaper.look()
+        done = self._wait([*self._placing, *self._starting, *self._rendering], timeout_s)
+        heard: list[tuple[Event, Outcome | None]] = []
+        for ref in done:
+            if ref in self._placing:
+                heard.extend(self._placed(ref))
+            elif ref in self._starting:
+                heard.extend(self._started(ref))
+            elif ref in self._rendering:
+                heard.extend(self._ended(ref))
+        nodes = {place.node_id: place.node for place in self._places.values()}
+        heard.extend((drain, None) for drain in self._drains.news(nodes))
+        return [*heard, *self._signs()]
+
+    def _wait(self, refs: list[Any], timeout_s: float) -> list[Any]:
+        """Those that are done, waiting for one."""
         if not refs:
             self._clock.sleep(timeout_s)
             return []
         done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
-        if done:  # and whatever else is done by now
-            done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
-        heard: list[tuple[Event, Outcome | None]] = []
-        for ref in done:
-            if ref in self._starting:
-                heard.extend(self._started(ref))
-            elif ref in self._rendering:
-                heard.extend(self._ended(ref))
-        return [*heard, *self._signs()]
+        # And whatever else is done by now.
+        return list(ray.wait(refs, num_returns=len(refs), timeout=0)[0]) if done else []
 
     def close(self) -> None:
         for worker in list(self._actors):
             self.stop(worker, gently=True)
+        self._reaper.close()
 
     def _signs(self) -> Iterator[tuple[Event, None]]:
         """What workers have answered by now; asks them again where it is time. Never waits."""
@@ -137,6 +121,13 @@ class RayPool:
             if worker not in self._pulses:
                 pulse = self._actors[worker].pulse.options(concurrency_group=SIGNS)
                 self._pulses[worker] = pulse.remote()
+
+    def _placed(self, ref: Any) -> Iterator[tuple[Event, None]]:
+        worker = self._placing.pop(ref)
+        # Where it failed, the load says why.
+        with contextlib.suppress(*WORKER_GONE, RayTaskError, UnserializableException):
+            self._places[worker] = place = ray.get(ref)
+            yield WorkerPlaced(worker, place.node), None
 
     def _started(self, ref: Any) -> Iterator[tuple[Event, None]]:
         worker = self._starting.pop(ref)
@@ -173,17 +164,23 @@ class RayPool:
 
     def _lost(self, worker: str, error: BaseException) -> WorkerLost:
         self._forget(worker)
-        actor = self._actors.pop(worker, None)
+        self._kill(worker)  # it may be unavailable rather than dead; either way it gets nothing more
+        preempted = bool(getattr(error, "preempted", False))
+        kind = getattr(error, "kind", type(error).__name__)
+        return WorkerLost(worker, kind, told(error), preempted)
+
+    def _kill(self, worker: str) -> None:
+        actor, place = self._actors.pop(worker, None), self._places.pop(worker, None)
+        if place is not None:
+            self._reaper.expect(place.process)
         if actor is not None:
-            # It may be unavailable rather than dead; either way it gets nothing more.
             with contextlib.suppress(*WORKER_GONE):
                 ray.kill(actor, no_restart=True)
-        preempted = bool(getattr(error, "preempted", False))
-        return WorkerLost(worker, type(error).__name__, told(error), preempted)
 
     def _forget(self, worker: str) -> None:
         self._beats.gone(worker)
         self._pulses.pop(worker, None)
+        self._placing = {ref: name for ref, name in self._placing.items() if name != worker}
         self._starting = {ref: name for ref, name in self._starting.items() if name != worker}
         self._rendering = {ref: lease for ref, lease in self._rendering.items() if lease.worker != worker}
 

@@ -3,7 +3,7 @@
 Invariants
 - Limits only grow, and come from the same accelerator, model, frame shape and stage. What a worker does for the first
   time since it loaded a model, and what nobody has done yet, gets the generous limit: the first kernels are built then.
-- Whoever waits for the renderer of a worker that does something is never overdue.
+- Whoever waits for the renderer of a worker that does something is never overdue, nor who waits for the store.
 - A driver that heard nobody for a while holds that against nobody (`_LONGEST_TICK_S`).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
-from farm.bench import RENDERING, WAITING
+from farm.bench import FINISHING, RENDERING, WAITING
 from farm.dispatch.events import Beat, Lease
 
 FLOOR_S = 60.0
@@ -105,6 +105,13 @@ class Watchdog:
             watch.rendered_s = self._now_s - watch.began_s
         watch.stage, watch.shape = beat.stage, beat.shape
         watch.steps = f", step {beat.done} of {beat.total}" if beat.total else ""
+
+    def store_is_away(self) -> None:
+        """Who finishes a take waits for the store; that is neither a silence nor learned as one."""
+        for watches in self._watched.values():
+            for watch in watches.values():
+                if watch.stage == FINISHING:
+                    watch.sign_s = self._now_s
 
     def ended(self, lease: Lease, *, well: bool, resident: Collection[str] | None = None) -> None:
         """A lease is out no more. `well`: what it took is learned. `resident`: what its worker holds now, if known."""

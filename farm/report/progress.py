@@ -17,6 +17,7 @@ from farm.dispatch.events import (
     Event,
     GiveUp,
     Instruction,
+    Notice,
     Standing,
     StopWorker,
     TakeFaulted,
@@ -71,6 +72,8 @@ class Progress:
         match instruction:
             case GiveUp(attempts=attempts, story=story):
                 self._note(f"a take was given up after {attempts} attempts: {story}")
+            case Notice(message):
+                self._note(message)
             case StopWorker(worker, trouble=trouble) if trouble:
                 self._note(f"worker {worker} hangs and is replaced ({trouble})")
             case Cancel(lease, trouble):

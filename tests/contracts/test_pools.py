@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +13,16 @@ import pytest
 
 from farm.bench import Bench, Hello, Pulse, Taken
 from farm.clock import SystemClock
-from farm.dispatch.events import Beat, Event, Lease, TakeFaulted, TakeSettled, WorkerLost, WorkerReady
+from farm.dispatch.events import (
+    Beat,
+    Event,
+    Lease,
+    TakeFaulted,
+    TakeSettled,
+    WorkerLost,
+    WorkerPlaced,
+    WorkerReady,
+)
 from farm.dispatch.inline import InlinePool, faulted
 from farm.dispatch.pool import Pool
 from farm.errors import Cancelled, InputError, StoreError
@@ -33,6 +43,9 @@ def task(motion: str, model: Model = MODEL) -> Task:
 def scripted() -> type:
     """A worker that does what its tasks' motions say. Made here, so that Ray sends it by value."""
 
+    from farm.dispatch.processes import Place
+    from farm.dispatch.ray_worker import place
+
     class Odd(Exception):
         """Can be pickled, but not made again from what it is pickled as: many libraries have such."""
 
@@ -45,6 +58,9 @@ def scripted() -> type:
             self._doing: dict[str, Pulse] = {}
             self._cancelled: set[str] = set()
             self._resident: list[str] = []
+
+        def where(self) -> Place:
+            return place()
 
         def load(self, model: str) -> Hello:
             if "cannot" in self._name:
@@ -121,10 +137,10 @@ def pool(request) -> Iterator[Pool]:
 
 
 def hear(pool: Pool, count: int) -> list[tuple[Event, Outcome | None]]:
-    """The first `count` events besides signs of life, and what came with them."""
+    """The first `count` events besides signs of life and of where workers are, and what came with them."""
 
     def news(heard: list[tuple[Event, Outcome | None]]) -> list[tuple[Event, Outcome | None]]:
-        return [(event, outcome) for event, outcome in heard if not isinstance(event, Beat)]
+        return [(event, outcome) for event, outcome in heard if not isinstance(event, Beat | WorkerPlaced)]
 
     return news(hear_until(pool, lambda heard: len(news(heard)) >= count))
 
@@ -260,6 +276,28 @@ def test_a_worker_that_hangs_is_gone_when_it_is_stopped(ray_slots):
         pool.poll(0.1)
     assert not is_alive(process)
     ready(pool, "w2")
+    pool.close()
+
+
+def test_a_worker_that_ray_does_not_kill_is_killed_all_the_same(ray_slots, monkeypatch):
+    """A process that its system has stopped, while somebody holds its actor and Ray's own killing does nothing."""
+    import ray
+
+    from farm.dispatch.ray_pool import RayPool
+
+    bench = Bench("memory://x", (MODEL,), 1.0, Scoring(0.5), 0.0, {})
+    pool = RayPool(bench, cpus=0.5, gpus=0, slots=ray_slots, clock=SystemClock(), worker_class=scripted())
+    process = ready(pool, "w1")
+    os.kill(process, signal.SIGSTOP)
+    held = pool._actors["w1"]
+    monkeypatch.setattr(ray, "kill", lambda *_, **__: None)
+    pool.stop("w1", gently=False)
+    for _ in range(100):
+        if not is_alive(process):
+            break
+        pool.poll(0.1)
+    assert not is_alive(process)
+    del held
     pool.close()
 
 

@@ -12,6 +12,7 @@ from farm.dispatch.events import (
     Cancel,
     GiveUp,
     Lease,
+    Notice,
     Standing,
     StopWorker,
     TakeFaulted,
@@ -95,8 +96,9 @@ def test_troubles_are_told_when_they_happen():
     progress.on_event(TakeFaulted(Lease(0, 0, 2, "w3"), Blame.STORE, "denied", "no"), None, 0.0)
     progress.on_instruction(GiveUp(0, 0, 3, Blame.TASK, "x", "its story"), 0.0)
     progress.on_outcome(outcome(Status.FAILED, attempt=0))
+    progress.on_instruction(Notice("the store answers again after 7 s"), 0.0)
     told = file.getvalue().splitlines()
-    assert len(told) == 5
+    assert len(told) == 6 and told[5] == "the store answers again after 7 s"
     assert "gone [red]" in told[0] and "taken away" in told[1] and "attempt 2" in told[2]
     assert "its story" in told[3] and "s [bold]x refused: torn" in told[4]
 

@@ -17,11 +17,13 @@ from farm.dispatch.events import (
     Instruction,
     Lease,
     OpenStill,
+    ProbeStore,
     RefuseShot,
     Render,
     StartWorker,
     StillOpened,
     StopWorker,
+    StoreProbed,
     TakeFaulted,
     TakeSettled,
     Tick,
@@ -315,6 +317,7 @@ class Night:
                 return
             if self.heap:
                 self.at_s, _, event = heapq.heappop(self.heap)
+                self.idle_ticks = 0
             else:
                 # Nothing is under way, and some who were asked for never come: time itself must bring it on.
                 event = Tick()
@@ -377,6 +380,8 @@ class Night:
                 self.given(lease)
             case RefuseShot(shot, take) | GiveUp(shot, take):
                 self.settled[shot, take] += 1
+            case ProbeStore():
+                self.later(0.5, StoreProbed(not self.roll(3)))
             case Finish():
                 self.finish = instruction
 
