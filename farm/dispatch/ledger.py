@@ -246,10 +246,10 @@ class Ledger:
                 self._watchdog.given(lease, self._models[self._queue.model_of(lease.shot)])
                 yield Render(lease)
             yield from self._hire()
-            if self._queue.exhausted:
-                # Whoever is still busy takes what may yet come; the others cost money and are not needed.
-                idle = self._crew.names(lambda worker: not worker.leases)
-                yield from self._dismiss(idle, gently=True)
+        if self._ending or self._queue.exhausted:
+            # Whoever is still busy takes what may yet come; the others cost money and are not needed.
+            idle = self._crew.names(lambda worker: not worker.leases)
+            yield from self._dismiss(idle, gently=True)
         if not self._out and (self._ending or self._queue.empty):
             yield from self._dismiss(self._crew.names(), gently=True)
             self.finished = True

@@ -55,15 +55,14 @@ class SimulatedPool:
         self._started = 0
         self._capacity_s = 0.0  # when the next worker finds room
         self._store_back_s = -math.inf
-        self._again(world.waves_h, self._wave)
-        self._again(world.outages_h, self._outage)
+        self._sometime(world.waves_h, self._wave)
+        self._sometime(world.outages_h, self._outage)
 
     @property
     def paid_s(self) -> float:
         """Seconds that workers have been paid for until now."""
-        now_s = self._now_s
-        since = (machine.paid_from_s for machine in self._machines.values())
-        return self.account.paid_s + sum(now_s - from_s for from_s in since if from_s is not None)
+        since = [machine.paid_from_s for machine in self._machines.values()]
+        return self.account.paid_s + sum(self._now_s - from_s for from_s in since if from_s is not None)
 
     def start(self, worker: str, model: str) -> None:
         world = self._world
@@ -105,7 +104,7 @@ class SimulatedPool:
         machine = self._machines.get(worker)
         if machine is not None:
             self._gone(machine)
-        self._heard = [(event, outcome) for event, outcome in self._heard if _whose(event) != worker]
+        self._heard = [(event, outcome) for event, outcome in self._heard if whose(event) != worker]
 
     def poll(self, timeout_s: float) -> list[Heard]:
         if not self._heard:
@@ -135,14 +134,10 @@ class SimulatedPool:
         machine.resident = (model,)
         self.account.load_s += load_s
         kind, world = machine.kind, self._world
-        node, price_usd_h = f"node-{machine.node}", kind.price_usd_h
-        self._say(WorkerReady(machine.name, node, kind.accelerator, load_s, price_usd_h, machine.resident))
-        for rate_h, do, about in (
-            (world.crashes_h, self._dies, (machine, "died", "crashed")),
-            (world.hangs_h, self._hangs, (machine,)),
-        ):
-            if rate_h:
-                self._agenda.later(self._dice.expovariate(rate_h / 3600), do, *about)
+        node, price = f"node-{machine.node}", kind.price_usd_h
+        self._say(WorkerReady(machine.name, node, kind.accelerator, load_s, price, machine.resident))
+        self._sometime(world.crashes_h, self._dies, machine, "died", "crashed")
+        self._sometime(world.hangs_h, self._hangs, machine)
 
     def _dies(self, machine: _Machine, kind: str, message: str, preempted: bool = False) -> None:
         if machine.alive:
@@ -263,20 +258,20 @@ class SimulatedPool:
 
     # --- what befalls all -----------------------------------------------------------------------------
 
-    def _again(self, rate_h: float, do: Callable[[], None]) -> None:
+    def _sometime(self, rate_h: float, do: Callable[..., None], *about: object) -> None:
         if rate_h:
-            self._agenda.later(self._dice.expovariate(rate_h / 3600), do)
+            self._agenda.later(self._dice.expovariate(rate_h / 3600), do, *about)
 
     def _wave(self) -> None:
         nodes = sorted({machine.node for machine in self._machines.values()})
         taken = {node for node in nodes if self._roll(self._world.wave)}
         for machine in [machine for machine in self._machines.values() if machine.node in taken]:
             self._dies(machine, "preempted", "its node was taken away", preempted=True)
-        self._again(self._world.waves_h, self._wave)
+        self._sometime(self._world.waves_h, self._wave)
 
     def _outage(self) -> None:
         self._store_back_s = self._now_s + self._world.outage.draw(self._dice)
-        self._again(self._world.outages_h, self._outage)
+        self._sometime(self._world.outages_h, self._outage)
 
     def _status(self, lease: Lease) -> Status:
         at = chance(self._seed, _STATUS, lease.shot, lease.take)
@@ -296,7 +291,8 @@ class SimulatedPool:
         return self._agenda.clock.monotonic_s()
 
 
-def _whose(event: Event) -> str | None:
+def whose(event: Event) -> str | None:
+    """The worker that an event is of; None: it is of none."""
     if isinstance(event, WorkerReady | WorkerLost):
         return event.worker
     return event.lease.worker if isinstance(event, Beat | TakeSettled | TakeFaulted) else None

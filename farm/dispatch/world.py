@@ -92,8 +92,8 @@ class Account:
 
 def chance(seed: int, what: int, *numbers: int) -> float:
     """A number in [0, 1) that belongs to `what` and these numbers, whenever it is asked for (SplitMix64)."""
-    state = seed * 0x9E3779B97F4A7C15 + what
-    for number in numbers:
+    state = 0
+    for number in (seed, what, *numbers):
         state = ((state ^ number) + 0x9E3779B97F4A7C15) & _MASK
         state = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & _MASK
         state = ((state ^ state >> 27) * 0x94D049BB133111EB) & _MASK

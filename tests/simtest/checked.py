@@ -36,6 +36,7 @@ from farm.dispatch.night import Night
 from farm.dispatch.pace import ASSUMED_LOAD_S, ASSUMED_TAKE_S
 from farm.dispatch.placement import AHEAD, WORTH
 from farm.dispatch.queue import Cell
+from farm.dispatch.simulated import whose
 from farm.values import Blame, Status
 
 _MOST_EVENTS = 60_000  # far beyond any run of a few dozen takes: it never ends
@@ -304,13 +305,6 @@ class Checked(Night):
 
 class Killed(Exception):
     """The driver is no more."""
-
-
-def whose(event: Event) -> str | None:
-    """The worker that an event is of."""
-    if isinstance(event, WorkerReady | WorkerLost):
-        return event.worker
-    return event.lease.worker if isinstance(event, Beat | TakeSettled | TakeFaulted) else None
 
 
 def failure(run: Checked, *, again: bool = False) -> str | None:
