@@ -1,40 +1,33 @@
-"""Several models in one job: who loads what, and when. One event in; and whole nights in virtual time."""
-
-import heapq
-from collections import Counter
-from dataclasses import dataclass, field
+"""Several models in one job: who loads what, and when. One event in; and whole calm nights."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from farm.bench import LOADING
 from farm.dispatch.board import Board
 from farm.dispatch.crew import Crew
 from farm.dispatch.events import (
+    Beat,
     Event,
     Finish,
-    GiveUp,
     Instruction,
     Lease,
     OpenStill,
-    RefuseShot,
     Render,
     StartWorker,
     StillOpened,
-    StopWorker,
-    TakeFaulted,
     TakeSettled,
     Tick,
-    WorkerLost,
     WorkerReady,
 )
 from farm.dispatch.ledger import Ledger, Limits
+from farm.dispatch.night import Night, Tale
 from farm.dispatch.pace import ASSUMED_LOAD_S, ASSUMED_TAKE_S, Pace
 from farm.dispatch.placement import WORTH, Backlog, switch_to
 from farm.dispatch.purse import Purse
 from farm.dispatch.queue import LOOKAHEAD, TakeQueue
 from farm.dispatch.takes import TakesRule
-from farm.values import Blame, Status
+from farm.dispatch.world import Kind, Lasting, World
+from farm.values import Status
 
 NAMES = ("a", "b", "c")
 ONE = TakesRule(1, 1)
@@ -208,233 +201,63 @@ def test_the_reserve_is_that_of_the_models_that_are_left():
     assert purse.verdict(0, [1]) is None
 
 
-# --- whole nights -----------------------------------------------------------------------------------------
+# --- whole nights (with faults: tests/simtest) ---------------------------------------------------------------
 
 
-@dataclass
-class Machine:
-    """A worker as the ledger knows it (`told`) and as it is: it does one take after the other."""
+class CountingNight(Night):
+    """Counts the loads of workers that are running already."""
 
-    held: list[str] = field(default_factory=list)
-    told: tuple[str, ...] = ()
-    loads: str | None = None
-    queue: list[Lease] = field(default_factory=list)
-    leases: set[Lease] = field(default_factory=set)
-    leaving: bool = False
+    loads = 0
 
-    def __contains__(self, model: str) -> bool:
-        return self.loads == model if self.loads else model in self.told
-
-
-class Night:
-    """Plays a ledger against machines in virtual time, which load, render, fail and die as `dice` says."""
-
-    def __init__(self, ledger, models, motions, *, load_s, take_s, room, dice=None, accepts=True) -> None:
-        self.ledger, self.models, self.motions = ledger, models, motions
-        self.load_s, self.take_s, self.room, self.dice, self.accepts = load_s, take_s, room, dice, accepts
-        self.at_s = 0.0
-        self.heap: list[tuple[float, int, Event]] = []
-        self.machines: dict[str, Machine] = {}
-        self.settled: Counter[tuple[int, int]] = Counter()
-        self.loads: Counter[str] = Counter()  # while running, not when they start
-        self.finish: Finish | None = None
-        self.count = 0
-
-    def later(self, delay_s: float, event: Event) -> None:
-        self.count += 1
-        heapq.heappush(self.heap, (self.at_s + delay_s, self.count, event))
-
-    def play(self) -> None:
-        self.hear(Tick())
-        for _ in range(60_000):
-            if self.finish is not None:
-                return
-            if self.heap:
-                self.at_s, _, event = heapq.heappop(self.heap)
-            else:
-                event = Tick()  # nothing is under way: time itself must bring it on
-                self.idle_ticks = getattr(self, "idle_ticks", 0) + 1
-                assert self.idle_ticks < 10, "idle for ever"
-            self.hear(event)
-        raise AssertionError("the night never ends")
-
-    def hear(self, event: Event) -> None:
-        lease = event.lease if isinstance(event, TakeSettled | TakeFaulted) else None
-        if lease is not None and not self.ledger.is_current(lease):
-            return
-        match event:
-            case WorkerReady(worker) if worker not in self.machines:
-                return
-            case WorkerReady(worker):
-                self.machines[worker].told, self.machines[worker].loads = event.resident, None
-            case WorkerLost(worker):
-                if self.machines.pop(worker, None) is None:
-                    return
-            case TakeSettled(lease):
-                self.settled[lease.shot, lease.take] += 1
-                machine = self.machines[lease.worker]
-                machine.leases.discard(lease)
-                machine.told = event.resident or ()
-                if machine.loads in machine.told or not machine.leases:
-                    machine.loads = None
-            case TakeFaulted(lease):
-                self.machines[lease.worker].leases.discard(lease)
-                self.machines[lease.worker].leaving |= event.blame is not Blame.STORE
-        told = self.ledger.handle(event, self.at_s)
-        self.ledger.check()
-        for instruction in told:
-            self.obey(instruction)
-        if lease is not None and lease.worker in self.machines:
-            self.begin(lease.worker)
-
-    def obey(self, instruction: Instruction) -> None:
-        match instruction:
-            case OpenStill(still):
-                self.later(0.2, StillOpened(still))
-            case StartWorker(worker, model):
-                self.machines[worker] = Machine(loads=model, held=[model])
-                ready = WorkerReady(worker, "n", "CPU", self.load_s[model], None, (model,))
-                self.later(self.load_s[model], WorkerLost(worker, "died", "x") if self.roll(40) else ready)
-            case StopWorker(worker, _):
-                self.machines.pop(worker)
-            case Render(lease):
-                self.given(lease)
-            case RefuseShot(shot, take) | GiveUp(shot, take):
-                self.settled[shot, take] += 1
-            case Finish():
-                self.finish = instruction
-
-    def given(self, lease: Lease) -> None:
-        machine, model = self.machines[lease.worker], self.model_of(lease.shot)
-        if model not in machine:
-            assert not machine.leases, "only who has nothing to do changes its model"
-            self.loads[model] += 1
-            others = sum(model in other and not other.leaving for other in self.machines.values())
-            if others:
-                # No more can be waiting than what is missing of first rounds, and one take more for each shot.
-                board, per_still = self.ledger._board, self.motions * len(self.models)
-                number = self.models.index(model)
-                waiting = board.takes_left(self.ledger._rule, per_still, len(self.models))[number]
-                waiting += len(board) // len(self.models)
-                take_s = max(self.take_s[model], ASSUMED_TAKE_S)
-                least_s = min(self.load_s[model], ASSUMED_LOAD_S)
-                assert waiting * take_s / (others + 1) > WORTH * least_s, "not worth its load"
-            machine.loads = model
-        machine.leases.add(lease)
-        machine.queue.append(lease)
-        if len(machine.leases) == 1:
-            self.begin(lease.worker)
-
-    def begin(self, worker: str) -> None:
-        """The next take of a machine's queue; with two leases the second begins when the first has ended."""
-        machine = self.machines[worker]
-        if not machine.queue or len(machine.leases) > len(machine.queue):
-            return
-        lease = machine.queue.pop(0)
-        model = self.model_of(lease.shot)
-        load_s = 0.0 if model in machine.held else self.load_s[model]
-        machine.held = ([one for one in machine.held if one != model] + [model])[-self.room :]
-        end: Event = TakeSettled(
-            lease, self.status(), self.take_s[model], resident=tuple(machine.held), load_s=load_s
-        )
-        if self.roll(30):
-            end = WorkerLost(worker, "died", "x", preempted=bool(self.roll(2)))
-        elif self.roll(25):
-            end = TakeFaulted(lease, Blame.STORE if self.roll(2) else Blame.WORKER, "kind", "message")
-        self.later(load_s + self.take_s[model], end)
-
-    def model_of(self, shot: int) -> str:
-        return self.models[shot // self.motions % len(self.models)]
-
-    def roll(self, sides: int) -> bool:
-        return self.dice is not None and self.dice.randrange(sides) == 0
-
-    def status(self) -> Status:
-        if self.accepts or self.dice is None:
-            return Status.KEPT
-        return self.dice.choice([Status.KEPT, Status.REJECTED, Status.REJECTED, Status.FAILED])
-
-
-@settings(max_examples=120, deadline=None)
-@given(
-    stills=st.integers(1, 6),
-    motions=st.integers(1, 3),
-    models=st.integers(1, 3),
-    rule=st.tuples(st.integers(1, 2), st.integers(0, 2)).map(lambda pair: TakesRule(pair[0], sum(pair))),
-    workers=st.integers(1, 4),
-    room=st.integers(1, 3),
-    lookahead=st.sampled_from([4, 16, LOOKAHEAD]),
-    load_s=st.tuples(*[st.integers(0, 300)] * 3),
-    take_s=st.tuples(*[st.integers(1, 100)] * 3),
-    dice=st.randoms(use_true_random=False),
-)
-def test_every_take_settles_exactly_once_whoever_loads_what(
-    stills, motions, models, rule, workers, room, lookahead, load_s, take_s, dice
-):
-    names = NAMES[:models]
-    ledger = make(stills, motions, models, rule, workers, lookahead)
-    night = Night(
-        ledger,
-        names,
-        motions,
-        load_s=dict(zip(NAMES, map(float, load_s), strict=True)),
-        take_s=dict(zip(NAMES, map(float, take_s), strict=True)),
-        room=room,
-        dice=dice,
-        accepts=False,
-    )
-    night.play()
-    assert set(night.settled.values()) <= {1}, "settled twice"
-    board = ledger._board
-    assert sum(night.settled.values()) == board.takes_settled
-    assert night.finish is not None and night.finish.reason in ("done", "broken")
-    if night.finish.reason == "done":
-        for shot in range(len(board)):
-            tried = [take for (number, take) in night.settled if number == shot]
-            assert rule.min <= len(tried) <= rule.max
-            assert board.accepted(shot) or len(tried) == rule.max
+    def tell(self, event: Event) -> list[Instruction]:
+        self.loads += isinstance(event, Beat) and event.stage == LOADING
+        return super().tell(event)
 
 
 def calm(
     stills: int, motions: int, models: int, workers: int, *, load_s: float, take_s: float, room: int = 1
-) -> Night:
+) -> tuple[Tale, int]:
+    """A night without faults, and how often a running worker loaded a model."""
     names = NAMES[:models]
-    ledger = make(stills, motions, models, workers=workers)
-    night = Night(
-        ledger,
-        names,
-        motions,
-        load_s=dict.fromkeys(names, load_s),
-        take_s=dict.fromkeys(names, take_s),
-        room=room,
+    world = World(
+        kinds=(Kind("CPU", Lasting(0.0)),),
+        takes=dict.fromkeys(names, Lasting(take_s)),
+        loads=dict.fromkeys(names, Lasting(load_s)),
+        finish=Lasting(0.0),
+        still=Lasting(0.2),
+        holds=room,
     )
-    night.play()
-    assert night.finish == Finish("done") and len(night.settled) == stills * motions * models
-    return night
+    ledger = make(stills, motions, models, workers=workers)
+    night = CountingNight(
+        ledger, world, lambda shot: names[shot // motions % models], workers=workers, seed=0
+    )
+    tale = night.play()
+    assert tale.finish == Finish("done") and tale.settled == tale.renders == stills * motions * models
+    return tale, night.loads
 
 
 @pytest.mark.parametrize("models", [1, 2, 3])
 def test_one_worker_loads_each_model_once_where_all_fits_the_window(models):
-    night = calm(stills=20, motions=4, models=models, workers=1, load_s=60.0, take_s=5.0)
-    assert sum(night.loads.values()) == models - 1, "besides its first"
+    _, loads = calm(stills=20, motions=4, models=models, workers=1, load_s=60.0, take_s=5.0)
+    assert loads == models - 1, "besides its first"
 
 
 def test_one_worker_with_more_than_the_window_changes_once_a_window():
-    night = calm(stills=300, motions=4, models=2, workers=1, load_s=60.0, take_s=5.0)
-    assert sum(night.loads.values()) <= 2 * 300 * 4 / LOOKAHEAD + 1
+    _, loads = calm(stills=300, motions=4, models=2, workers=1, load_s=60.0, take_s=5.0)
+    assert 1 <= loads <= 2 * 300 * 4 / LOOKAHEAD + 1
 
 
 def test_a_worker_for_each_model_changes_none():
-    night = calm(stills=40, motions=2, models=3, workers=3, load_s=100.0, take_s=5.0)
-    assert not night.loads
+    _, loads = calm(stills=40, motions=2, models=3, workers=3, load_s=100.0, take_s=5.0)
+    assert not loads
 
 
 def test_a_worker_that_holds_all_loads_each_once():
-    night = calm(stills=300, motions=2, models=3, workers=1, load_s=60.0, take_s=1.0, room=3)
-    assert sum(night.loads.values()) == 2
+    _, loads = calm(stills=300, motions=2, models=3, workers=1, load_s=60.0, take_s=1.0, room=3)
+    assert loads == 2
 
 
 def test_more_workers_are_not_slower_for_their_loads():
     """Six workers on two models of which one is done first: who is free helps where it is worth it."""
-    one, six = (calm(stills=100, motions=3, models=2, workers=n, load_s=60.0, take_s=20.0) for n in (1, 6))
-    assert six.at_s < one.at_s / 4
+    one, six = (calm(stills=100, motions=3, models=2, workers=n, load_s=60.0, take_s=20.0)[0] for n in (1, 6))
+    assert six.wall_s < one.wall_s / 4

@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from outcomes import kept, open_manifest
 
 from farm.cli import BAD_INPUT, DONE, call
 from farm.clock import VirtualClock
@@ -18,7 +21,10 @@ from farm.dispatch.pool import Pool
 from farm.dispatch.simulated import SimulatedPool
 from farm.dispatch.takes import TakesRule
 from farm.dispatch.world import Kind, Lasting, World, chance
+from farm.plan.estimate import Timing
+from farm.plan.timings import measured
 from farm.report.simulate_table import timeline
+from farm.store.blobs import Blobs
 from farm.values import Blame, Status
 
 PLAIN = World(
@@ -217,8 +223,6 @@ def test_more_workers_end_earlier(tmp_path, capsys):
 
 
 def test_a_fleet_is_simulated_in_proportion(tmp_path):
-    from pathlib import Path
-
     from farm.plan.planning import make_plan
     from farm.simulate import forecast
     from farm.spec import read_job
@@ -258,6 +262,43 @@ def test_the_table_draws_the_workers(tmp_path, capsys):
     assert call(["simulate", *job, "--nights", "2"]) == DONE
     assert "█" in capsys.readouterr().out
     assert timeline([0, 1, 400, 800]) == " ▁▄█" and timeline([]) == ""
+
+
+def rendered(output: Path, seconds: Sequence[float]) -> None:
+    """A run under `output` whose takes lasted so long on an H100; every other one was accepted."""
+    manifest = open_manifest(Blobs.open(str(output)))
+    for number, render_s in enumerate(seconds):
+        seen = {
+            "render_s": render_s,
+            "finish_s": 4.0,
+            "accelerator": "NVIDIA H100",
+            "accepted": number % 2 == 0,
+        }
+        manifest.add(replace(kept(number), **seen))
+    manifest.flush()
+
+
+def test_takes_of_this_run_are_what_a_forecast_rests_on(tmp_path, capsys):
+    rendered(tmp_path, [20.0, 40.0, 20.0, 40.0])
+    assert measured(str(tmp_path)) == {
+        "previz": Timing(4, 30.0, "NVIDIA H100", pytest.approx(1 / 3), 4.0, 0.5)
+    }
+    found = simulated(tmp_path, capsys, "--set", "prices.H100=2")
+    assert (
+        "previz: a take 30.0 s, from 4 takes of this run on NVIDIA H100; loading 1 s, assumed"
+        in found["rests_on"]
+    )
+    assert any("50%, measured" in line for line in found["rests_on"]) and found["cost_usd"][0] > 0
+
+
+def test_a_plan_has_a_forecast_as_soon_as_takes_were_measured(tmp_path, capsys):
+    assert simulated(tmp_path, capsys, command="plan")["forecast"] is None
+    rendered(tmp_path, [20.0, 40.0])
+    priced = ("--set", "prices.H100=2")
+    ahead = simulated(tmp_path, capsys, *priced, command="plan")["forecast"]
+    assert ahead["wall_s"][1] > 30 and ahead["cost_usd"][1] > 0
+    assert call(["plan", "jobs/demo.yaml", "--set", f"output={tmp_path}", *priced]) == DONE
+    assert "forecast of the whole job: " in capsys.readouterr().out
 
 
 def test_simulating_loads_neither_ray_nor_torch():
