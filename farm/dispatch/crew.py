@@ -113,9 +113,7 @@ class Crew:
 
     def seats(self, alone: Callable[[Lease], bool]) -> dict[str, Seat]:
         """What each worker that takes work and has room offers; `alone` says which leases bear nothing beside them."""
-        names = self.names(
-            lambda member: member.ready and not member.leaving and len(member.leases) < AHEAD
-        )
+        names = self.names(lambda member: member.ready and not member.leaving and len(member.leases) < AHEAD)
         return {name: self.seat(name, alone) for name in names}
 
     def seat(self, name: str, alone: Callable[[Lease], bool]) -> Seat:
