@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test lint types check bench-scorer bench-render bench-gpu calibrate clean
+.PHONY: help install demo test lint types check bench-scorer bench-render bench-gpu simtest calibrate clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -41,6 +41,9 @@ bench-render: install  ## what the farm adds to rendering and what it saves, on 
 
 bench-gpu: install  ## the same on models of real size; needs a CUDA device (ARGS="--model ltx-video")
 	PYTHONPATH=tests:tests/gpu $(BIN)/python tests/bench/bench_gpu.py $(ARGS)
+
+simtest: install  ## runs under random faults in virtual time, all promises held at every event (SEEDS=100000 FIRST=0)
+	$(BIN)/python tests/simtest --first $(or $(FIRST),0) --seeds $(or $(SEEDS),2000)
 
 calibrate: install  ## fit the scorer's limits to the development set again, and draw how reliable they are
 	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/calibrate.py

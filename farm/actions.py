@@ -36,12 +36,40 @@ def plan(options: argparse.Namespace) -> int:
     from farm.plan.timings import measured
     from farm.redact import redact
     from farm.report.plan_table import show
+    from farm.simulate import QUICK_WORK, forecast
     from farm.spec import read_job
 
     job = read_job(options.job, options.set)
     plan = make_plan(job, options.job)
     _warn(plan.warnings)
-    found = estimate(plan, measured(job.output), output=redact(job.output))
+    timings = measured(job.output)
+    known = all(model.name in timings for model in plan.grid.models)
+    ahead = forecast(plan, timings, work=QUICK_WORK) if known else None
+    found = estimate(plan, timings, output=redact(job.output), forecast=ahead)
+    if options.json:
+        _print_json(asdict(found))
+    else:
+        show(Console(), found)
+    return DONE
+
+
+def simulate(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from farm.plan.planning import make_plan
+    from farm.plan.timings import measured
+    from farm.report.simulate_table import show
+    from farm.simulate import forecast
+    from farm.spec import read_job
+
+    sized = [f"workers.max={options.workers}"] if options.workers is not None else []
+    job = read_job(options.job, [*options.set, *sized])
+    plan = make_plan(job, options.job)
+    _warn(plan.warnings)
+    timings = measured(job.output)
+    found = forecast(plan, timings, nights=options.nights, seed=options.seed, settings=options.world)
     if options.json:
         _print_json(asdict(found))
     else:

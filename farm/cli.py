@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     plan = _command(commands, "plan", actions.plan, "what a job would render; renders nothing")
     _job_arguments(plan)
 
+    _simulate_arguments(commands)
+
     status = _command(commands, "status", actions.status, "how a run stands, read from its output alone")
     status.add_argument("run", metavar="RUN", help="the output URL of a run")
     _replay_command(commands)
@@ -156,6 +158,25 @@ def _verify_command(commands: "argparse._SubParsersAction[argparse.ArgumentParse
                         help="a repair also deletes objects of takes that no row names")  # fmt: skip
     verify.add_argument("--decode", metavar="all|N|none", type=_how_many, default=1000,
                         help="clips that are decoded, about; all are read (default: 1000)")  # fmt: skip
+
+
+def _simulate_arguments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    simulate = _command(
+        commands,
+        "simulate",
+        actions.simulate,
+        "plays whole nights of a job in virtual time: when, what, how dear",
+    )
+    _job_arguments(simulate)
+    simulate.add_argument("--nights", type=_nights, default=10, help="how many to play (default: 10)")
+    simulate.add_argument("--seed", type=int, default=0, help="of the first night (default: 0)")
+    simulate.add_argument("--workers", type=int, metavar="N", help="the same as --set workers.max=N")
+    simulate.add_argument("--world", metavar="KEY=VALUE", action="append", default=[],
+                          help="what the fleet is like, such as take_s=45, crashes_h=0.1, waves_h=0.5")  # fmt: skip
+
+
+def _nights(text: str) -> int:
+    return int(_number(text, 1, 10_000))
 
 
 def _job_arguments(parser: argparse.ArgumentParser) -> None:

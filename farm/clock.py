@@ -4,7 +4,7 @@ Durations come from `monotonic_s`, which never jumps; `now` is for the records t
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 # CLOCK_MONOTONIC stands while a Linux machine sleeps; where the other name is unknown (macOS), it goes on.
@@ -41,3 +41,19 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class VirtualClock:
+    """Time that goes on only when somebody sleeps: a night takes as long as it takes to compute it."""
+
+    def __init__(self) -> None:
+        self._at_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self._at_s
+
+    def now(self) -> datetime:
+        return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=self._at_s)
+
+    def sleep(self, seconds: float) -> None:
+        self._at_s += seconds

@@ -149,8 +149,8 @@ class Crew:
             self._members[lease.worker].leases.discard(lease)
 
     def seats(self, alone: Callable[[Lease], bool]) -> dict[str, Seat]:
-        """What each worker that takes work offers; `alone` says which leases bear nothing beside them."""
-        names = self.names(lambda member: member.ready and not member.leaving)
+        """What each worker that takes work and has room offers; `alone` says which leases bear nothing beside them."""
+        names = self.names(lambda member: member.ready and not member.leaving and len(member.leases) < AHEAD)
         return {name: self.seat(name, alone) for name in names}
 
     def seat(self, name: str, alone: Callable[[Lease], bool]) -> Seat:

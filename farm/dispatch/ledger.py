@@ -208,7 +208,8 @@ class Ledger:
                 books.give(lease, self._models[self._queue.model_of(lease.shot)])
                 yield Render(lease)
             yield from self._hire()
-        if self._queue.exhausted if not away else self._outage.is_long(books.now_s):
+        needless = self._outage.is_long(books.now_s) if away else self._queue.exhausted
+        if books.ending or needless:
             # Whoever is still busy takes what may yet come; the others cost money and are not needed.
             yield from books.dismiss(self._crew.names(lambda worker: not worker.leases), gently=True)
         if not books.out and (books.ending or (self._queue.empty and not away)):

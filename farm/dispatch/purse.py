@@ -55,9 +55,10 @@ class Purse:
         longest_s = max((self._longest_s.get(model, 0.0) for model in open_models), default=0.0)
         load_s = max((self._loads_s.get(model, 0.0) for model in open_models), default=0.0)
         reserve_s = longest_s * (longest_queue + 1) + load_s
-        usd_s = sum(usd_s for _, usd_s in self._hired.values())
-        if self._usd is not None and self.spent_usd + reserve_s * usd_s > self._usd:
-            return f"${self.spent_usd:.2f} spent; one more round of takes could pass ${self._usd:.2f}"
+        if self._usd is not None:
+            usd_s = sum(usd_s for _, usd_s in self._hired.values())
+            if self.spent_usd + reserve_s * usd_s > self._usd:
+                return f"${self.spent_usd:.2f} spent; one more round of takes could pass ${self._usd:.2f}"
         if self._limit_s is not None and self._elapsed_s + reserve_s > self._limit_s:
             return f"{self._elapsed_s / 3600:.2f} h gone; one more take could pass {self._limit_s / 3600:g} h"
         return None

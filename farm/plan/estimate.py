@@ -6,6 +6,7 @@ grid.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from farm.plan.planning import Plan
 from farm.prices import cost_usd
@@ -13,11 +14,50 @@ from farm.prices import cost_usd
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What takes of one model took: how many were measured, seconds of render (mean), and on what."""
+    """What takes of one model took: how many were measured, seconds of render (mean), and on what.
+
+    `spread` is the standard deviation of those over their mean, `finish_s` the mean of what came after the render,
+    `accepted` the share that the scorer accepted.
+    """
 
     takes: int
     render_s: float
     accelerator: str
+    spread: float
+    finish_s: float
+    accepted: float
+
+
+Interval: TypeAlias = tuple[
+    float, float, float
+]  # the tenth, the middle and the ninetieth percentile of nights
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What simulated nights of a whole job came to. `scale`: stills, and workers, of the job for one simulated.
+
+    `done_twice` are attempts that were lost after they had begun. `workers`: ready in equal steps of a typical night.
+    `ended` counts nights by how they ended. `rests_on` says what was measured, given and assumed.
+    """
+
+    name: str
+    nights: int
+    seed: int
+    scale: float
+    workers_max: int
+    shots: int
+    wall_s: Interval
+    cost_usd: Interval | None
+    takes: Interval
+    done_twice: Interval
+    given_up: Interval
+    accepted: Interval
+    load_share: float
+    lost_share: float
+    ended: Mapping[str, int]
+    workers: tuple[float, ...]
+    rests_on: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +93,12 @@ class Estimate:
     cost_usd: tuple[float, float] | None
     budget_usd: float | None
     budget_hours: float | None
+    forecast: Forecast | None  # None where nothing was measured that it could rest on
 
 
-def estimate(plan: Plan, timings: Mapping[str, Timing], *, output: str) -> Estimate:
+def estimate(
+    plan: Plan, timings: Mapping[str, Timing], *, output: str, forecast: Forecast | None = None
+) -> Estimate:
     """The estimate of a plan; `timings` are by model name, empty where nothing was rendered yet."""
     grid, job = plan.grid, plan.job
     per_model = grid.stills * len(grid.motions)
@@ -98,6 +141,7 @@ def estimate(plan: Plan, timings: Mapping[str, Timing], *, output: str) -> Estim
         cost_usd=_total([model.cost_usd for model in models]),
         budget_usd=job.budget.usd,
         budget_hours=job.budget.hours,
+        forecast=forecast,
     )
 
 

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farm.plan.estimate import Estimate, ModelEstimate
+from farm.report.simulate_table import in_short
 from farm.report.words import between, duration
 
 
@@ -32,6 +33,8 @@ def show(console: Console, found: Estimate) -> None:
     ]
     if found.wall_s is not None:
         lines.append("wall time with all of them: " + " to ".join(duration(s) for s in found.wall_s))
+    if found.forecast is not None:
+        lines.append(in_short(found.forecast))
     lines += [f"{model.name}: rests on {model.rests_on}" for model in found.models]
     if found.budget_usd is not None:
         lines.append(f"budget: ${found.budget_usd:,.2f}" + _against(found.cost_usd, found.budget_usd))
