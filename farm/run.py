@@ -155,6 +155,8 @@ def _check_same(blobs: Blobs, description: dict[str, object], job_path: Path) ->
 def _deciding(key: str, value: object) -> object:
     """What of a job's part decides takes: where a model lies and how it is held may change from night to night."""
     plain = json.loads(canonical(value))
+    if key == "takes" and isinstance(plain, dict):
+        return {"policy": "ladder"} | plain  # what there was before it had a name
     if key != "models" or not isinstance(plain, list):
         return plain
     return [model_identity(model) if isinstance(model, dict) else model for model in plain]

@@ -265,3 +265,19 @@ def test_models_and_plan_and_version_as_a_process(tmp_path):
     told = farm("plan", write_job(tmp_path), "--set", "takes.max=7", "--json")
     assert told.returncode == 0 and '"takes": [\n    8,\n    28\n  ]' in told.stdout
     assert not (tmp_path / "run").exists(), "planning writes nothing"
+
+
+def test_a_run_from_before_there_were_policies_goes_on_with_the_ladder(tmp_path, capsys):
+    job = write_job(
+        tmp_path,
+        stills=str(write_stills(tmp_path / "one", 1)),
+        motions=[{"id": "push", "prompt": "a slow push-in"}],
+    )
+    assert call(["run", str(job), "--pool", "inline"]) in (DONE, SHORT)
+    path = tmp_path / "run" / "job.json"
+    before = json.loads(path.read_text())
+    del before["takes"]["policy"]
+    path.write_text(json.dumps(before))
+    assert call(["run", str(job), "--pool", "inline"]) == BAD_INPUT
+    assert "takes.policy is not what" in capsys.readouterr().err
+    assert call(["run", str(job), "--pool", "inline", "--set", "takes.policy=ladder"]) in (DONE, SHORT)
