@@ -84,7 +84,9 @@ class Disk:
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
-            (self._root / key).unlink(missing_ok=True)
+            target = self._root / key
+            target.unlink(missing_ok=True)
+            _lock_of(target).unlink(missing_ok=True)
 
     def probe(self) -> None:
         """Writes and removes a file where the root stands or, while it does not, in what it would be made in."""
@@ -106,10 +108,11 @@ def version_of(data: bytes) -> str:
 def _alone(target: Path) -> Iterator[None]:
     """Nobody else replaces `target` meanwhile, on this machine or, where locks reach that far, on another.
 
-    The lock goes with the process that holds it. Its file stays: two who lock it must lock the same one.
+    The lock goes with the process that holds it. Its file stays as long as the target: two who lock it must lock the
+    same one.
     """
     # Made readable and writable by whoever may write here, as far as the umask lets: another account may take over.
-    handle = os.open(target.parent / f".{target.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    handle = os.open(_lock_of(target), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -182,3 +185,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
         return list(found)
     return []
+
+
+def _lock_of(target: Path) -> Path:
+    return target.parent / f".{target.name}.lock"

@@ -199,3 +199,9 @@ def test_a_folder_behaves_like_a_dictionary(steps: list[tuple[str, str, bytes]])
                 model.pop(key, None)
         assert dict(blobs.list()) == {key: len(data) for key, data in model.items()}
         assert {key: blobs.get(key) for key in model} == model
+
+
+def test_trying_out_whether_versions_are_heeded_leaves_nothing_behind(tmp_path: Path) -> None:
+    blobs = Blobs.open(str(tmp_path / "run"))
+    assert blobs.can_replace()
+    assert list((tmp_path / "run").iterdir()) == []
