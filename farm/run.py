@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
@@ -71,12 +72,14 @@ def run_job(
     blobs = Blobs.open(job.output)
     blobs.check_writable()
     description = describe(plan)
+    # Before anything is written: a column of the catalog may have a name that a score has.
+    schema = takes_schema(panel.dimensions(plan.scoring), plan.extra)
     holding = held(blobs, clock, lambda line: console.print(Text(line), soft_wrap=True), term_s)
     rule = TakesRule(job.takes.min, job.takes.max, job.takes.policy, plan.scoring.accept)
     with ExitStack() as to_the_end:
         begun: _Begun | None = None
         if _check_same(blobs, description, job_path):
-            begun = _begun(plan, blobs, clock, to_the_end.enter_context(holding))
+            begun = _begun(plan, schema, blobs, clock, to_the_end.enter_context(holding))
         if begun is not None and begun.known.board.is_done(rule):
             finish, spent_usd = Finish("done"), begun.known.spent_usd
         else:
@@ -92,7 +95,7 @@ def run_job(
                         blobs.create(
                             layout.JOB, json.dumps(description, indent=2, ensure_ascii=False).encode()
                         )
-                    begun = _begun(plan, blobs, clock, lease)
+                    begun = _begun(plan, schema, blobs, clock, lease)
                 finish, spent_usd = _drive(plan, begun, rule, workers, blobs, console, clock)
         check = begun.lease.check
         summary = close_run(blobs, job.name, plan.grid.pairs, spent_usd, finish.reason, check)
@@ -111,8 +114,8 @@ class _Begun:
     known: Recovered
 
 
-def _begun(plan: Plan, blobs: Blobs, clock: SystemClock, lease: Lease) -> _Begun:
-    manifest = Manifest(blobs, takes_schema(panel.dimensions(plan.scoring), plan.extra), clock, lease.check)
+def _begun(plan: Plan, schema: pa.Schema, blobs: Blobs, clock: SystemClock, lease: Lease) -> _Begun:
+    manifest = Manifest(blobs, schema, clock, lease.check)
     known = recover(plan, manifest, blobs)
     return _Begun(lease, manifest, replace(known, spent_usd=max(known.spent_usd, spent_before(blobs))))
 

@@ -30,7 +30,7 @@ class Foreman:
         member = self._crew.get(event.worker)
         if member is not None and member.loads is not None:
             self._pace.loaded(member.loads, event.load_s)
-        self._crew.told(event.worker, event.resident)
+        self._told(event.worker, event.resident)
 
     def learn(self, event: TakeSettled) -> None:
         """How long a take and its load were, and what its worker holds now."""
@@ -40,10 +40,12 @@ class Foreman:
         if event.take_s is not None and event.status is not Status.FAILED:
             self._pace.took(model, event.take_s)
         if event.resident is not None:
-            member = self._crew.get(event.lease.worker)
-            leases = sorted(member.leases, key=repr) if member else []
-            leased = [self._queue.model_of(lease.shot) for lease in leases]
-            self._crew.told(event.lease.worker, event.resident, leased)
+            self._told(event.lease.worker, event.resident)
+
+    def _told(self, worker: str, resident: tuple[str, ...]) -> None:
+        member = self._crew.get(worker)
+        leases = sorted(member.leases, key=repr) if member else []
+        self._crew.told(worker, resident, [self._queue.model_of(lease.shot) for lease in leases])
 
     def leases(self, at_s: float) -> Iterator[Lease]:
         """Gives out what can be given out now; each lease is its worker's already."""
@@ -91,10 +93,15 @@ class Foreman:
         return scaling.model_to_load(one for one in waiting if not self._streaks.hopeless(one.model))
 
     def stuck(self) -> str | None:
-        """Why nothing that waits can be rendered by anybody; None: somebody holds or loads a model of it, or may."""
-        waiting = [model for model in self._models if self._queue.waiting_for(model)]
-        troubles = [self._streaks.hopeless(model) for model in waiting]
-        if any(self._crew.with_model(model) for model in waiting) or not all(troubles):
+        """Why nothing goes on that waits, while nothing is out; None: somebody holds or loads its model, or may.
+
+        What is ready counts, and what is coming: takes of a model that nobody can load may stand in the way of others.
+        """
+        if any(self._queue.coming(model) for model in self._models):
+            return None
+        ready = [model for model in self._models if self._queue.ready[model]]
+        troubles = [self._streaks.hopeless(model) for model in ready]
+        if any(self._crew.with_model(model) for model in ready) or not all(troubles):
             return None
         return next(iter(troubles), None)
 

@@ -93,7 +93,7 @@ def _world(dice: Random, models: tuple[str, ...], price: float | None) -> World:
         faults=_rarely(dice, 0.2),
         crashes_h=_rarely(dice, 20.0),
         hangs_h=_rarely(dice, 10.0),
-        waves_h=_rarely(dice, 10.0),
+        waves_h=_rarely(dice, 4.0),  # more, and nobody is left for long enough to load and render anything
         wave=dice.uniform(0, 1),
         workers_per_node=dice.choice((1, 2, 8)),
         arriving_h=dice.choice((0.0, 0.0, 60.0)),
