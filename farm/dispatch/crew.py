@@ -148,9 +148,13 @@ class Crew:
         if lease.worker in self._members:
             self._members[lease.worker].leases.discard(lease)
 
-    def seats(self, alone: Callable[[Lease], bool]) -> dict[str, Seat]:
-        """What each worker that takes work and has room offers; `alone` says which leases bear nothing beside them."""
-        names = self.names(lambda member: member.ready and not member.leaving and len(member.leases) < AHEAD)
+    def seats(self, alone: Callable[[Lease], bool], *, every: bool) -> dict[str, Seat]:
+        """What each worker that takes work offers; `alone` says which leases bear nothing beside them.
+
+        Those without room are left out, in a large crew almost all, but for `every`: one may be kept free later.
+        """
+        most = AHEAD + 1 if every else AHEAD
+        names = self.names(lambda member: member.ready and not member.leaving and len(member.leases) < most)
         return {name: self.seat(name, alone) for name in names}
 
     def seat(self, name: str, alone: Callable[[Lease], bool]) -> Seat:

@@ -49,7 +49,7 @@ class Foreman:
 
     def leases(self, at_s: float) -> Iterator[Lease]:
         """Gives out what can be given out now; each lease is its worker's already."""
-        seats = self._crew.seats(self._alone)
+        seats = self._crew.seats(self._alone, every=self._attempts.troubled)
         starting = [self._crew.starting(model) for model in self._models]
         held: list[Cell] = []  # takes that wait for a worker of their own
         while (model := self._next_model(seats, starting)) is not None:
@@ -95,13 +95,14 @@ class Foreman:
     def stuck(self) -> str | None:
         """Why nothing goes on that waits, while nothing is out; None: somebody holds or loads its model, or may.
 
-        What is ready counts, and what is coming: takes of a model that nobody can load may stand in the way of others.
+        Takes of a model that nobody can load may stand in the way of others: where no more is coming, what is ready
+        is all there is.
         """
-        if any(self._queue.coming(model) for model in self._models):
-            return None
-        ready = [model for model in self._models if self._queue.ready[model]]
-        troubles = [self._streaks.hopeless(model) for model in ready]
-        if any(self._crew.with_model(model) for model in ready) or not all(troubles):
+        waiting = [model for model in self._models if self._queue.waiting_for(model)]
+        if not any(self._queue.coming(model) for model in waiting):
+            waiting = [model for model in waiting if self._queue.ready[model]]
+        troubles = [self._streaks.hopeless(model) for model in waiting]
+        if any(self._crew.with_model(model) for model in waiting) or not all(troubles):
             return None
         return next(iter(troubles), None)
 

@@ -101,6 +101,11 @@ class Attempts:
         for cell, faults in self._faults.items():
             self._faults[cell] = [replace(fault, excused=True) if which(fault) else fault for fault in faults]
 
+    @property
+    def troubled(self) -> bool:
+        """Whether any take that is not settled has faulted."""
+        return bool(self._faults)
+
     def suspect(self, cell: Cell) -> bool:
         return suspect(self._faults.get(cell, ()))
 

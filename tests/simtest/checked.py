@@ -83,6 +83,7 @@ class Checked(Night):
         board = Board(one.stills * per_still)
         for (shot, take), (status, hopeless) in self.store.items():
             board.settle(shot, take, status, hopeless=hopeless)
+        self.heard = set(self.store)  # what the ledger knows to be settled
         self.known: dict[str, Known] = {}
         self.out: dict[Cell, Lease] = {}
         self.held: dict[str, list[Event]] = {}
@@ -166,6 +167,8 @@ class Checked(Night):
         """What a worker has committed is in the store, whoever hears of it."""
         if isinstance(event, TakeSettled):
             cell = (event.lease.shot, event.lease.take)
+            if cell in self.store and cell not in self.heard and event.lease.attempt > 1:
+                return  # a later attempt finds what an earlier one has committed before it could say so
             self.settled[cell] += 1
             self.store[cell] = (event.status, False)
 
@@ -218,6 +221,7 @@ class Checked(Night):
             case WorkerLost(worker):
                 self.part_with(worker)
             case TakeSettled(lease):
+                self.heard.add((lease.shot, lease.take))
                 self.ended(lease)
                 self.longest_s = max(self.longest_s, event.take_s or 0.0)
                 self.holds(lease.worker, event.resident or (), event.load_s)
@@ -275,7 +279,8 @@ class Checked(Night):
 
     def may_render(self, lease: Lease) -> None:
         cell, model = (lease.shot, lease.take), self.schedule.model_of(lease.shot)
-        assert cell not in self.store, f"{cell} is settled, and rendered again"
+        unheard = lease.attempt > 1 and cell not in self.heard
+        assert cell not in self.store or unheard, f"{cell} is settled, and rendered again"
         assert cell not in self.out, f"{cell} is out already"
         assert 0 <= lease.take < self.schedule.rule.max
         known = self.known.get(lease.worker)

@@ -20,7 +20,7 @@ def test_no_schedule_of_faults_breaks_a_promise(part):
 
 def test_the_schedules_meet_what_they_are_made_for():
     ends, attempts = set(), 0
-    for seed in range(60):
+    for seed in range(240):
         run = Checked(drawn(seed))
         assert failure(run) is None
         ends |= set(run.ends)
