@@ -48,7 +48,7 @@ class Encoder(torch.nn.Module):
 
 
 def attached(max_bytes=1 << 20):
-    encoder, cache = Encoder(), Conditioning(max_bytes)
+    encoder, cache = Encoder(), Conditioning(max_bytes, text_bytes=max_bytes)
     cache.attach({"text_encoder": encoder, "image_encoder": None, "scheduler": object()})
     return encoder, cache
 
@@ -86,6 +86,17 @@ def test_the_oldest_is_let_go_and_nothing_larger_than_the_whole_is_kept():
     assert encoder.asked == 6
     encoder(second)
     assert encoder.asked == 6, "what is too large to keep drives nothing out"
+
+
+def test_pictures_drive_no_texts_out():
+    text, picture = Encoder(), Encoder()
+    cache = Conditioning(8 * 4, text_bytes=4 * 4)
+    cache.attach({"text_encoder": text, "image_encoder": picture})
+    text(torch.ones(4))
+    for number in range(9):
+        picture(torch.full((4,), float(number)))
+    text(torch.ones(4))
+    assert text.asked == 1 and picture.asked == 9 and cache.held_bytes == 12 * 4
 
 
 def test_detached_modules_are_as_they_were():
