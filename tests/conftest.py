@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from faulty_proxy import FaultyProxy, faulty_proxy
 from rgw import running_rgw
 from system import S3Server, answers, free_port, need_system, process, wait_until
 
@@ -65,6 +66,23 @@ def use_s3(monkeypatch: pytest.MonkeyPatch) -> Callable[[S3Server], str]:
         return f"s3://{bucket}"
 
     return use
+
+
+@pytest.fixture
+def proxy(moto: S3Server) -> Iterator[FaultyProxy]:
+    """A proxy in front of moto that misbehaves when told to."""
+    with faulty_proxy(moto.endpoint) as one:
+        yield one
+
+
+@pytest.fixture
+def bucket(
+    moto: S3Server, use_s3: Callable[[S3Server], str], proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The URL of an empty bucket that is reached through `proxy`."""
+    made = use_s3(moto)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -57,8 +57,8 @@ class InlinePool:
         if threads is None:
             return  # it could not start
         threads.shutdown(wait=False, cancel_futures=True)
-        if gone is not None and gently:
-            gone.close()
+        if gone is not None and (gently or not self._beats.take_ids(worker)):
+            gone.close()  # now, and not at the end: what it holds is wanted by its successor
         else:
             self._left.append((gone, threads))
         if gone is not None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,21 +36,6 @@ class VirtualClock:
         self.slept.append(seconds)
         self.at_s += seconds
         self.then()
-
-
-@pytest.fixture
-def proxy(moto: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(moto.endpoint) as one:
-        yield one
-
-
-@pytest.fixture
-def bucket(
-    moto: S3Server, use_s3: Callable[[S3Server], str], proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    made = use_s3(moto)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    return made
 
 
 def direct(bucket: str, moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> Blobs:

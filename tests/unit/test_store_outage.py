@@ -1,15 +1,13 @@
 """A worker whose finished take cannot be stored: kept on its node, stored when the store is back, rendered once."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from faulty_proxy import FaultyProxy, faulty_proxy
+from faulty_proxy import FaultyProxy
 from outcomes import Clock
 from PIL import Image
-from system import S3Server
 
 import farm.worker
 from farm.bench import Bench
@@ -31,21 +29,6 @@ STILL = next((Path(__file__).parents[2] / "jobs" / "stills").glob("*.[jp][pn]g")
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FARM_SPOOL", str(tmp_path / "spool"))
     return tmp_path / "spool"
-
-
-@pytest.fixture
-def proxy(moto: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(moto.endpoint) as one:
-        yield one
-
-
-@pytest.fixture
-def bucket(
-    moto: S3Server, use_s3: Callable[[S3Server], str], proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    made = use_s3(moto)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    return made
 
 
 @pytest.fixture
