@@ -3,25 +3,18 @@
 Invariant: only a size by number enlarges a still; a warning changes no take.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from farm.render.fit import scale_of
+from farm.render.fit import by_number, scale_of
 from farm.values import Gate, Model, Still, StillReport
-
-_BY_NUMBER = re.compile(r"(\d+)x(\d+)")
 
 Look = Callable[[Still], StillReport]
 
 
 def warning_look(look: Look, models: Iterable[Model]) -> Look:
     """`look`, but a still that is smaller than what a model makes of it passes with a warning."""
-    sized = [
-        (model, (int(size[1]), int(size[2])))
-        for model in models
-        if (size := _BY_NUMBER.fullmatch(model.size))
-    ]
+    sized = [(model, size) for model in models if (size := by_number(model.size))]
 
     def warned(still: Still) -> StillReport:
         report = look(still)

@@ -101,6 +101,12 @@ def native_size(width_px: int, height_px: int, *, max_pixels: int, multiple: int
     return _whole(width, multiple), _whole(height, multiple)
 
 
+def by_number(policy: str) -> tuple[int, int] | None:
+    """(width, height) in pixels where a size policy names them, else None."""
+    match = _BY_NUMBER.fullmatch(policy)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def resolve_size(
     policy: str, width_px: int, height_px: int, *, multiple: int, native_max_pixels: int
 ) -> tuple[int, int]:
@@ -116,10 +122,10 @@ def resolve_size(
         short = min(width_px, height_px)
         edge = min(short, _SHORT_EDGE_PX[policy])
         return _whole(width_px * edge // short, multiple), _whole(height_px * edge // short, multiple)
-    match = _BY_NUMBER.fullmatch(policy)
-    if match is None:
+    size = by_number(policy)
+    if size is None:
         raise ValueError(f"size={policy!r}: allowed: native, 480p, 720p, or WxH such as 1280x720")
-    width, height = int(match[1]), int(match[2])
+    width, height = size
     if max(width, height) > MAX_EDGE_PX:
         raise ValueError(f"size={policy}: an edge may have at most {MAX_EDGE_PX} pixels")
     if width % multiple or height % multiple:
